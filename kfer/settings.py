@@ -1,0 +1,233 @@
+"""What a user can set: one frozen dataclass a stage, with its defaults and allowed values.
+
+This module imports nothing but the standard library, so that a run whose results are all cached, and
+``--help``, never wait for TensorFlow. Each stage's function takes its own dataclass, whether or not a
+pipeline runs it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kfer import spec
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """One dataset that gives training, validation and test examples, and maybe pairs.
+
+    Attributes:
+        dataset: A kfer builder ("fer2013", "lfw", "fer2013/six_class"), or any TFDS dataset name.
+        weight: This source's share of a training batch, relative to the others'. When no source has
+            a weight, every example is seen once an epoch.
+        central_crop: Share of the image's height and width that is kept around its centre, in (0, 1].
+        splits: kfer's split names to the dataset's own (TFDS slices such as "train[:90%]" work).
+        pairs: Splits of `pairs_dataset` with verification pairs, all of people not trained on.
+        pairs_dataset: The dataset that has the pairs ("lfw/pairs"); its images are cropped alike.
+        features: kfer's feature keys to the dataset's own, where they differ ({"identity": "label"}).
+        labels: For each feature, the dataset's label names to kfer's ({"expression": {"anger":
+            "angry"}}). A name that maps to "" has no counterpart: the label is missing.
+        arguments: Keyword arguments of the builder (the number of people that "synthetic" draws).
+    """
+
+    dataset: str
+    weight: float | None = None
+    central_crop: float = 1.0
+    splits: Mapping[str, str] = field(
+        default_factory=lambda: {split: split for split in spec.SPLITS}
+    )
+    pairs: tuple[str, ...] = ()
+    pairs_dataset: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which examples, at which size.
+
+    Attributes:
+        sources: The datasets that are mixed.
+        expressions: The expression classes, in the order of the model's output.
+        image_size: Height and width of the network's input in pixels.
+        channels: 1 for grey, 3 for RGB; how the network sees images. The exported model takes RGB.
+        max_bad_image_share: The run stops where more than this share of a split cannot be decoded.
+        memory_budget_gb: Decoded images are held in memory up to this many GB, else mapped from disk.
+    """
+
+    sources: tuple[SourceSettings, ...] = (SourceSettings("synthetic"),)
+    expressions: tuple[str, ...] = spec.EXPRESSIONS
+    image_size: int = 48
+    channels: int = 1
+    max_bad_image_share: float = 0.02
+    memory_budget_gb: float = 2.0
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Random image steps in training; 0 turns a step off.
+
+    Attributes:
+        flip: Probability of a left-right flip.
+        shift: Largest shift, as a share of the image's side.
+        rotation: Largest rotation in radians.
+        scale: Largest relative change of size.
+        brightness: Largest change, as a share of the range of intensity.
+        contrast: Largest relative change of contrast.
+        erase: Probability that a rectangle is erased.
+    """
+
+    flip: float = 0.5
+    shift: float = 0.08
+    rotation: float = 0.15
+    scale: float = 0.1
+    brightness: float = 0.15
+    contrast: float = 0.2
+    erase: float = 0.25
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network: a backbone and its heads.
+
+    Attributes:
+        backbone: "compact", "resnet152", "densenet161", or a name from keras.applications.
+        backbone_arguments: Keyword arguments of the backbone ({"widths": [32, 64, 128, 256]}).
+        weights: None for random ones, or what the backbone's own `weights` argument takes.
+        embedding_size: Numbers in an embedding.
+        dropout: Share of features dropped before each head, in [0, 1).
+    """
+
+    backbone: str = "compact"
+    backbone_arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    embedding_size: int = 128
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the network is trained.
+
+    Attributes:
+        epochs: Passes over the training split (over its size, where sources have weights).
+        batch_size: Examples a step.
+        optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
+        learning_rate: Peak rate, reached after the warm-up; a cosine takes it to zero.
+        warmup_epochs: Epochs of linear warm-up; parts of an epoch are allowed.
+        weight_decay: Decay of kernels; neither biases nor normalisation decay.
+        label_smoothing: For the expression loss, in [0, 1).
+        expression_weight: Weight of the expression loss in the total; 0 leaves the head out.
+        identity_weight: Weight of the identity loss in the total; 0 leaves the head out.
+        arcface_margin: Additive angular margin in radians.
+        arcface_scale: Scale of the cosine logits.
+        mixed_precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
+        validation_pairs: Most pairs of held-out people that each epoch is validated on.
+        seed: Seeds weights, order and augmentation.
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    optimizer: str = "adamw"
+    learning_rate: float = 2e-3
+    warmup_epochs: float = 1.0
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.05
+    expression_weight: float = 1.0
+    identity_weight: float = 1.0
+    arcface_margin: float = 0.2
+    arcface_scale: float = 24.0
+    mixed_precision: str = "float32"
+    validation_pairs: int = 2000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """The search of loss weights and learning rate.
+
+    Attributes:
+        trials: Trials to run; 0 leaves the training settings as they are.
+        epochs: Epochs of each trial.
+        example_share: Share of the training split that a trial sees an epoch, in (0, 1].
+        loss_weight_range: Lowest and highest weight of each loss, sampled on a log scale.
+        learning_rate_factors: Lowest and highest multiple of the set learning rate, log scale.
+        seed: Seeds the search.
+    """
+
+    trials: int = 3
+    epochs: int = 2
+    example_share: float = 1.0
+    loss_weight_range: tuple[float, float] = (0.3, 3.0)
+    learning_rate_factors: tuple[float, float] = (0.3, 3.0)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How the network is judged, and what it must reach to be pushed.
+
+    Attributes:
+        max_pairs: Most pairs made from held-out people where a source brings none.
+        false_accept_rates: Rates at which the true accept rate is reported.
+        threshold_false_accept_rate: Rate at which the threshold for use is chosen, on validation
+            pairs.
+        folds: Folds of the verification accuracy where pairs bring none.
+        min_expression_accuracy: Lower bound for the blessing.
+        min_verification_accuracy: Lower bound for the blessing.
+        max_drop: Most that either figure may fall below the latest blessed model's.
+        seed: Seeds the choice of pairs.
+    """
+
+    max_pairs: int = 6000
+    false_accept_rates: tuple[float, ...] = (0.1, 0.01, 0.001)
+    threshold_false_accept_rate: float = 0.01
+    folds: int = 10
+    min_expression_accuracy: float = 0.0
+    min_verification_accuracy: float = 0.0
+    max_drop: float = 0.02
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What is exported, and how far it may differ from Keras.
+
+    Attributes:
+        tflite: Variants to make: "float32", "float16", "dynamic_range", "int8".
+        calibration_images: Training images that calibrate int8.
+        parity_images: Test images on which every export is compared with Keras.
+        max_probability_difference: For the SavedModel and float32 TFLite.
+        max_accuracy_drop: For int8, in accuracy (0.01 is one point).
+    """
+
+    tflite: tuple[str, ...] = ("float32", "float16", "dynamic_range", "int8")
+    calibration_images: int = 200
+    parity_images: int = 500
+    max_probability_difference: float = 1e-3
+    max_accuracy_drop: float = 0.01
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Everything that a pipeline can be told.
+
+    Attributes:
+        name: Names the pipeline's folder of runs and the pushed model.
+        data_dir: Folder with what the user downloaded, one subfolder a dataset.
+        pipeline_root: Where runs, artifacts and the report go; empty: pipeline_output/<name>.
+        serving_dir: Where models are pushed: <serving_dir>/<name>/<version>/.
+    """
+
+    name: str = "synthetic"
+    data_dir: str = ""
+    pipeline_root: str = ""
+    serving_dir: str = "saved_models"
+    data: DataSettings = field(default_factory=DataSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    tuning: TuningSettings = field(default_factory=TuningSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)

@@ -1,0 +1,22 @@
+"""What one example and one prediction are: feature keys, label values and shapes."""
+
+IMAGE = "image"
+EXPRESSION = "expression"
+IDENTITY = "identity"
+EMBEDDING = "embedding"
+FILENAME = "filename"
+SOURCE = "source"
+
+IMAGE_A = "image_a"
+IMAGE_B = "image_b"
+SAME = "same"
+FOLD = "fold"
+
+#: The label of a task that a source says nothing about. Losses and metrics skip it.
+MISSING_LABEL = -1
+
+#: The basic expressions, in the alphabetical order of FER2013's class folders.
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
