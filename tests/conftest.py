@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data, named by KFER_TEST_DATA; the test is skipped without it."""
+    folder = os.environ.get("KFER_TEST_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("KFER_TEST_DATA does not name a folder of real data")
+    return Path(folder)
