@@ -1,0 +1,272 @@
+"""Reports on worked examples, properties of pairs, and every way a blessing can fail."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kfer import evaluation
+from kfer.settings import EvaluationSettings
+
+NAMES = ("angry", "happy", "sad")
+
+
+def _probabilities(predictions, confidence=0.8, num_classes=3):
+    rest = (1 - confidence) / (num_classes - 1)
+    probabilities = np.full((len(predictions), num_classes), rest)
+    probabilities[np.arange(len(predictions)), predictions] = confidence
+    return probabilities
+
+
+def _strict_json(report):
+    return json.loads(json.dumps(report, allow_nan=False))
+
+
+def test_expression_report_by_hand():
+    labels = np.array([0, 0, 1, 1, -1])
+    report = _strict_json(evaluation.expression_report(labels, _probabilities([0, 1, 1, 1, 2]), NAMES))
+    assert report["num_examples"] == 4
+    assert report["accuracy"] == 0.75
+    assert report["confusion"] == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert report["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert report["classes"][1] == pytest.approx(
+        {"name": "happy", "precision": 2 / 3, "recall": 1.0, "f1": 0.8, "support": 2}
+    )
+    assert report["classes"][2]["support"] == 0
+    assert report["expected_calibration_error"] == pytest.approx(0.05)
+    filled = [row for row in report["reliability"] if row["count"]]
+    assert len(report["reliability"]) == 15
+    assert filled == [pytest.approx({"confidence": 0.8, "accuracy": 0.75, "count": 4})]
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([-1, -1], np.full((2, 3), 1 / 3), "none of 2 has an expression"),
+        ([0, 1], np.full((2, 4), 1 / 4), r"expected probabilities of shape \(2, 3\).*\(2, 4\)"),
+        ([0, 1], np.full((2, 3), np.nan), "expected finite probabilities"),
+    ],
+)
+def test_expression_report_refuses(labels, probabilities, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.expression_report(np.array(labels), probabilities, NAMES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("max_pairs", [2, 7, 100, 100_000])
+def test_pairs_are_balanced_true_and_never_twice(seed, max_pairs):
+    rng = np.random.default_rng(seed)
+    identities = rng.integers(-1, 12, 60) * 3
+    identities[identities < 0] = -1
+    a, b, same = evaluation.make_pairs(identities, max_pairs, seed)
+    assert len(a) <= max_pairs and len(a) >= 2
+    assert same.sum() * 2 == len(same)
+    np.testing.assert_array_equal(identities[a] == identities[b], same)
+    assert (identities[a] >= 0).all() and (identities[b] >= 0).all()
+    assert (a != b).all()
+    assert len({frozenset(pair) for pair in zip(a.tolist(), b.tolist(), strict=True)}) == len(a)
+
+
+def test_pairs_use_all_that_there_are():
+    # Genuine: 3 of person 4, 1 of person 9. Impostor: 6.
+    identities = np.array([4, 9, 4, -1, 9, 4])
+    a, b, same = evaluation.make_pairs(identities, 1000, 0)
+    genuine = {frozenset(p) for p in zip(a[same].tolist(), b[same].tolist(), strict=True)}
+    assert genuine == {frozenset(p) for p in [(0, 2), (0, 5), (2, 5), (1, 4)]}
+    assert len(a) == 8
+
+
+def test_people_take_turns_in_genuine_pairs():
+    identities = np.array([0] * 50 + [1] * 3 + [2] * 2 + [3])
+    a, _, same = evaluation.make_pairs(identities, 20, 0)
+    assert np.bincount(identities[a[same]]).tolist() == [6, 3, 1]
+
+
+def test_pairs_hang_on_the_seed_alone():
+    identities = np.arange(100) // 4
+    first, again, other = (evaluation.make_pairs(identities, 60, seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_pairs_of_many_images_come_fast_and_mixed():
+    identities = np.random.default_rng(0).integers(0, 5000, 100_000)
+    a, _, same = evaluation.make_pairs(identities, 6000, 0)
+    assert len(a) == 6000
+    assert 0.4 < same[:3000].mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("identities", "max_pairs", "message"),
+    [
+        ([3, 3, 3, -1], 10, "at least two people to make pairs of; got 1 in 3 labelled images"),
+        ([-1, -1], 10, "at least two people.*got 0 in 0"),
+        ([1, 2, 3], 10, "at least one person with two images.*each of 3 people has one"),
+        ([1, 1, 2], 1, "at least 2 as the most pairs to make; got 1"),
+    ],
+)
+def test_pairs_that_cannot_be_made(identities, max_pairs, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.make_pairs(np.array(identities), max_pairs, 0)
+
+
+def test_verification_report_of_separable_pairs():
+    same = np.arange(400) % 2 == 0
+    report = _strict_json(
+        evaluation.verification_report(np.where(same, 0.7, 0.1), same, None, 10, (0.1, 0.01))
+    )
+    assert report["num_pairs"] == 400 and report["num_genuine"] == 200
+    assert report["num_folds"] == 10
+    assert report["accuracy"] == 1.0 and report["accuracy_std"] == 0.0
+    assert report["auc"] == 1.0 and report["eer"] == 0.0
+    assert report["tar_at_far"] == [
+        {"far": 0.1, "tar": 1.0, "reliable": True},  # 20 of 200 impostors may pass
+        {"far": 0.01, "tar": 1.0, "reliable": False},
+    ]
+    edges, histogram = report["histogram"]["edges"], report["histogram"]
+    assert len(edges) == len(histogram["genuine"]) + 1
+    assert sum(histogram["genuine"]) == sum(histogram["impostor"]) == 200
+    filled = histogram["genuine"].index(200)
+    assert edges[filled] <= 0.7 <= edges[filled + 1]
+
+
+def test_verification_report_keeps_the_folds_of_the_protocol():
+    # The threshold of either fold fails on the other one.
+    similarities = np.array([0.6, 0.4, 0.2, 0.0])
+    same = np.array([True, False, True, False])
+    own = evaluation.verification_report(similarities, same, np.array([0, 0, 1, 1]), 10, (0.1,))
+    assert own["num_folds"] == 2 and own["accuracy"] == 0.5
+    none = np.full(4, -1)
+    assert evaluation.verification_report(similarities, same, none, 2, (0.1,))["num_folds"] == 2
+
+
+def test_verification_report_thins_the_curve_between_its_ends():
+    rng = np.random.default_rng(0)
+    same = rng.random(5000) < 0.5
+    similarities = rng.normal(0.2 * same, 0.3)  # some lie outside [-1, 1]
+    report = evaluation.verification_report(similarities, same, None, 10, (0.1,))
+    points = np.array(report["roc"])
+    assert 150 < len(points) <= 200
+    assert points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(report["auc"], abs=0.005)
+    assert sum(report["histogram"]["genuine"]) == same.sum()
+
+
+def test_verification_report_needs_both_kinds():
+    with pytest.raises(ValueError, match="got 3 genuine and 0 impostor pairs"):
+        evaluation.verification_report(np.ones(3), np.ones(3, bool), None, 10, (0.1,))
+
+
+def test_identification_report_by_hand():
+    embeddings = np.array([[1, 0], [0, 1], [2, 0.1], [0.1, 3], [-1, 0], [0.9, 1], [1, 0]])
+    identities = np.array([5, 6, 5, 6, 7, 5, -1])
+    report = _strict_json(evaluation.identification_report(embeddings, identities))
+    # The last probe of person 5 is closer to the gallery image of person 6.
+    assert report == {
+        "num_people": 3,
+        "num_distractors": 1,
+        "num_probes": 3,
+        "rank1": pytest.approx(2 / 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("identities", "message"),
+    [
+        ([1, 2, -1], "at least one person with two images.*got 2 labelled images of 2 people"),
+        ([-1, -1, -1], "got 0 labelled images of 0 people"),
+        ([1, 1], "got 2 identities and 3 embeddings"),
+    ],
+)
+def test_identification_report_refuses(identities, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.identification_report(np.eye(3), np.array(identities))
+
+
+def test_threshold_for_use_measures_what_it_asks():
+    similarities = np.array([0.9, 0.8, 0.3, 0.7, 0.2, 0.1, 0.0])
+    same = np.array([True, True, True, False, False, False, False])
+    assert _strict_json(evaluation.choose_threshold(similarities, same, 0.1)) == {
+        "threshold": pytest.approx(0.75),
+        "false_accept_rate": 0.1,
+        "measured_false_accept_rate": 0.0,
+        "true_accept_rate": pytest.approx(2 / 3),
+        "num_pairs": 7,
+    }
+    loose = evaluation.choose_threshold(similarities, same, 0.25)
+    assert loose["threshold"] == pytest.approx(0.25)
+    assert loose["measured_false_accept_rate"] == 0.25 and loose["true_accept_rate"] == 1.0
+
+
+SETTINGS = EvaluationSettings(min_expression_accuracy=0.5, min_verification_accuracy=0.6, max_drop=0.02)
+GOOD = {"expression_accuracy": 0.7, "verification_accuracy": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("figures", "baseline", "reasons"),
+    [
+        (GOOD, None, []),
+        (GOOD, {"expression_accuracy": 0.71, "verification_accuracy": 0.81}, []),
+        (GOOD, {"expression_accuracy": 0.71}, []),
+        (
+            GOOD,
+            {"expression_accuracy": 0.75, "verification_accuracy": 0.1},
+            ["expression_accuracy is 0.7000; expected at least 0.7300 (latest blessed)"],
+        ),
+        (
+            {**GOOD, "expression_accuracy": 0.4},
+            None,
+            ["expression_accuracy is 0.4000; expected at least 0.5000 (lower bound)"],
+        ),
+        (
+            {"expression_accuracy": 0.7},
+            None,
+            ["verification_accuracy was not measured; expected at least 0.6000 (lower bound)"],
+        ),
+        (
+            {**GOOD, "verification_accuracy": float("nan")},
+            None,
+            ["verification_accuracy was not measured; expected at least 0.6000 (lower bound)"],
+        ),
+    ],
+)
+def test_blessing(figures, baseline, reasons):
+    blessing = evaluation.bless(figures, SETTINGS, baseline)
+    assert blessing.reasons == reasons
+    assert blessing.blessed == (not reasons)
+    assert len([check for check in blessing.checks if not check["passed"]]) == len(reasons)
+    _strict_json(blessing.checks)
+
+
+def test_blessing_skips_a_task_that_is_off_but_not_one_that_failed():
+    free = EvaluationSettings()
+    blessing = evaluation.bless({"expression_accuracy": 0.1}, free, GOOD | {"expression_accuracy": 0.1})
+    assert blessing.blessed
+    assert {check["metric"] for check in blessing.checks} == {"expression_accuracy"}
+    failed = evaluation.bless({"expression_accuracy": None}, free, None)
+    assert not failed.blessed
+    assert failed.checks == [
+        {
+            "metric": "expression_accuracy",
+            "check": "lower bound",
+            "value": None,
+            "limit": 0.0,
+            "passed": False,
+        }
+    ]
+
+
+def test_examples_to_show_are_spread_and_the_worst():
+    labels = np.array([0, 1, 2, 0, 1, 2, 0, -1])
+    predictions = np.array([0, 1, 2, 0, 1, 0, 1, 1])
+    probabilities = _probabilities(predictions)
+    probabilities[6] = [0.05, 0.9, 0.05]
+    shown = evaluation.examples_to_show(labels, probabilities, 3)
+    assert _strict_json(shown) == {"right": [0, 2, 4], "wrong": [6, 5]}
+    assert evaluation.examples_to_show(labels, probabilities, 1)["wrong"] == [6]
+
+
+def test_examples_to_show_of_nothing_right():
+    shown = evaluation.examples_to_show(np.array([0, -1]), _probabilities([1, 0]), 3)
+    assert shown == {"right": [], "wrong": [0]}
