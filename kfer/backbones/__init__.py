@@ -1,0 +1,107 @@
+"""The networks that turn an image into features, found by name.
+
+A module of this folder whose function `build` takes `(image_shape, weights, **arguments)` is a
+backbone of the module's name; so is every network of `keras.applications`.
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+_NO_BACKBONES = {"normalization"}
+
+
+def names() -> list[str]:
+    """Returns the backbones' names: this folder's, then those of `keras.applications`."""
+    return _own_names() + sorted(_applications().keys() - set(_own_names()))
+
+
+def build(
+    name: str, image_shape: tuple[int, int, int], weights: str | None = None, **arguments: Any
+) -> keras.Model:
+    """Returns a backbone.
+
+    Args:
+        name: "compact", "densenet161", "resnet152", or a function of `keras.applications` in any
+            case ("MobileNetV3Small").
+        image_shape: Height, width and channels (1 or 3) of its input.
+        weights: None for random ones, or what the backbone's own `weights` takes ("imagenet", a
+            file).
+        **arguments: Keyword arguments of the backbone.
+
+    Returns:
+        A model from float images `[n, height, width, channels]` in [-1, 1] to a feature map
+        `[n, h, w, c]`, or to a feature vector `[n, c]`.
+
+    Raises:
+        ValueError: No backbone has this name, or it cannot take this image, weights or arguments.
+    """
+    known = _known(name)
+    if known not in _own_names():
+        return application(known, image_shape, weights, **arguments)
+    function = importlib.import_module(f"{__name__}.{known}").build
+    _check_arguments(known, function, arguments)
+    return function(image_shape, weights, **arguments)
+
+
+def application(
+    name: str, image_shape: tuple[int, int, int], weights: str | None = None, **arguments: Any
+) -> keras.Model:
+    """Returns a network of `keras.applications` without its classifier.
+
+    It is given what it was made for: RGB (grey is repeated), in the range of its own
+    `preprocess_input`.
+
+    Args:
+        name: The function's name in lower case.
+        image_shape: Height, width and channels (1 or 3).
+        weights: The function's `weights`.
+        **arguments: Its other keyword arguments.
+
+    Raises:
+        ValueError: The function does not take this image, weights or arguments.
+    """
+    function = _applications()[name]
+    _check_arguments(name, function, arguments)
+    height, width, channels = image_shape
+    images = keras.Input(image_shape, name="images")
+    colour = keras.layers.Concatenate()([images] * 3) if channels == 1 else images
+    scaled = keras.layers.Rescaling(127.5, offset=127.5)(colour)
+    preprocess_input = sys.modules[function.__module__].preprocess_input
+    trunk = function(include_top=False, weights=weights, input_shape=(height, width, 3), **arguments)
+    return keras.Model(images, trunk(preprocess_input(scaled)), name=name)
+
+
+def _own_names() -> list[str]:
+    modules = [module.name for module in pkgutil.iter_modules(__path__)]
+    return [name for name in modules if name not in _NO_BACKBONES]
+
+
+def _applications() -> dict[str, Callable[..., keras.Model]]:
+    """The functions of `keras.applications` by their names in lower case."""
+    found = vars(keras.applications)
+    return {name.lower(): value for name, value in found.items() if callable(value)}
+
+
+def _known(name: str) -> str:
+    allowed = names()
+    if name.lower() in allowed:
+        return name.lower()
+    nearest = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.0)[0]
+    raise ValueError(
+        f"no backbone is called {name!r}; the nearest is {nearest!r}; allowed: {', '.join(allowed)}"
+    )
+
+
+def _check_arguments(name: str, function: Callable[..., keras.Model], arguments: dict[str, Any]) -> None:
+    try:
+        inspect.signature(function).bind_partial(**arguments)
+    except TypeError as error:
+        allowed = ", ".join(inspect.signature(function).parameters)
+        raise ValueError(f"backbone {name!r}: {error}; allowed: {allowed}") from error

@@ -1,0 +1,86 @@
+"""Batch normalisation through TensorFlow's fused kernel."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("kfer")
+class FusedBatchNormalization(keras.layers.Layer):
+    """Normalises feature maps as `keras.layers.BatchNormalization` does, in one fused kernel.
+
+    Keras's layer runs separate operations for the mean, the variance and the scaling. Scale, offset
+    and statistics are float32 whatever the activations' type. A frozen layer (`trainable = False`)
+    uses its moving statistics.
+
+    Args:
+        momentum: Share of the moving statistics that a training step keeps, in [0, 1).
+        epsilon: Added to the variance; the kernel raises it to at least 1.001e-5.
+        zero_scale: Whether the scale starts at 0: a residual branch then starts as nothing
+            (Goyal et al. 2017, section 5.1).
+        **arguments: What every Keras layer takes.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        zero_scale: bool = False,
+        **arguments: object,
+    ) -> None:
+        super().__init__(**arguments)
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.zero_scale = zero_scale
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the four vectors of the channels of `[n, h, w, c]`."""
+
+        def vector(name: str, start: str, trainable: bool) -> keras.Variable:
+            return self.add_weight(
+                shape=(input_shape[-1],),
+                initializer=start,
+                trainable=trainable,
+                dtype="float32",
+                autocast=False,
+                name=name,
+            )
+
+        self.gamma = vector("gamma", "zeros" if self.zero_scale else "ones", trainable=True)
+        self.beta = vector("beta", "zeros", trainable=True)
+        self.moving_mean = vector("moving_mean", "zeros", trainable=False)
+        self.moving_variance = vector("moving_variance", "ones", trainable=False)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the normalised float `[n, h, w, c]`, in the type of `inputs`."""
+        if not (training and self.trainable):
+            return tf.compat.v1.nn.fused_batch_norm(
+                inputs,
+                self.gamma,
+                self.beta,
+                mean=self.moving_mean,
+                variance=self.moving_variance,
+                epsilon=self.epsilon,
+                is_training=False,
+            )[0]
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
+        # The kernel's variance divides by n - 1; Keras's layer divides by n.
+        count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
+        variance *= tf.maximum(count - 1.0, 1.0) / count
+        for moving, current in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + current * (1.0 - self.momentum))
+        return outputs
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns the shape of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict[str, object]:
+        """Returns what the constructor takes."""
+        own = {
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "zero_scale": self.zero_scale,
+        }
+        return super().get_config() | own

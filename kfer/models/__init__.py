@@ -1,0 +1,5 @@
+"""The networks that kfer trains."""
+
+from kfer.models.heads import CosineLogits as CosineLogits
+from kfer.models.heads import L2Normalization as L2Normalization
+from kfer.models.multitask import build as build
