@@ -33,9 +33,7 @@ class SourceSettings:
     dataset: str
     weight: float | None = None
     central_crop: float = 1.0
-    splits: Mapping[str, str] = field(
-        default_factory=lambda: {split: split for split in spec.SPLITS}
-    )
+    splits: Mapping[str, str] = field(default_factory=lambda: {split: split for split in spec.SPLITS})
     pairs: tuple[str, ...] = ()
     pairs_dataset: str = ""
     features: Mapping[str, str] = field(default_factory=dict)

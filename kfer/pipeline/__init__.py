@@ -1,0 +1,1 @@
+"""A TFX-style pipeline of ten components over kfer's own modules."""

@@ -1,0 +1,207 @@
+"""The command `python -m kfer.pipeline`."""
+
+import argparse
+import difflib
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kfer.pipeline import config
+from kfer.pipeline.dag import build
+from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
+from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run
+from kfer.pipeline.summary import peak_memory_gb, summary_rows
+from kfer.settings import PipelineSettings
+
+_EPILOG = (
+    "Any setting can be given by its name, such as --training.epochs 3. They are, with their values:\n"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code: 0 done, 1 a component failed, 2 wrong usage."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _log_to_console()
+    try:
+        options, overrides = _parse(sys.argv[1:] if arguments is None else list(arguments))
+        settings = _settings(options, overrides)
+        root = Path(settings.pipeline_root or Path("pipeline_output") / settings.name).absolute()
+        if options.list_runs or options.show is not None:
+            return _inspect(root, options)
+        with exclusive(root):
+            return _run(settings, root, options)
+    except ComponentError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"kfer.pipeline: {error}", file=sys.stderr)
+        return 2
+
+
+def _log_to_console() -> None:
+    start = time.monotonic()
+
+    class Elapsed(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            minutes, seconds = divmod(int(time.monotonic() - start), 60)
+            return f"{minutes:>3}:{seconds:02} {super().format(record)}"
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Elapsed("%(message)s"))
+    logger = logging.getLogger("kfer")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    parser = argparse.ArgumentParser(
+        prog="python -m kfer.pipeline",
+        description="Trains, judges, exports and pushes one network for identity and expression, in ten "
+        "components. Without a settings file it does so on faces that it draws itself.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "settings_file",
+        nargs="?",
+        help="a Python file that defines `settings`, such as pipelines/fer2013_lfw.py",
+    )
+    parser.add_argument("--data-dir", help="folder with the downloaded datasets, one subfolder each")
+    parser.add_argument("--pipeline-root", help="folder of runs and artifacts [pipeline_output/<name>]")
+    parser.add_argument("--from-node", metavar="NAME", help="run this component and what follows from it")
+    parser.add_argument("--to-node", metavar="NAME", help="run this component and what it needs")
+    parser.add_argument("--no-cache", action="store_true", help="run everything again from its start")
+    parser.add_argument("--list-runs", action="store_true", help="list the runs of the pipeline root")
+    parser.add_argument(
+        "--show", type=int, metavar="RUN", help="a run's components: state, time and artifacts"
+    )
+    if "-h" in arguments or "--help" in arguments:
+        parser.epilog = _EPILOG + _describe_settings(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    return options, _overrides(rest, parser)
+
+
+def _describe_settings(arguments: list[str]) -> str:
+    file = next((argument for argument in arguments if argument.endswith(".py")), None)
+    settings = config.load_settings(file) if file else PipelineSettings()
+    lines = []
+    for name, value, text in config.describe(settings):
+        lines.append(f"  --{name} {config.as_text(value)}")
+        lines.append(f"        {text}")
+    return "\n".join(lines)
+
+
+def _overrides(rest: list[str], parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Dotted options and their values.
+
+    Raises:
+        ValueError: Something is neither an option nor a setting, or has no value.
+    """
+    overrides = {}
+    waiting = list(rest)
+    while waiting:
+        option = waiting.pop(0)
+        if not option.startswith("--"):
+            raise ValueError(f"{option!r} is not expected here; settings are given as --name value")
+        name, equals, value = option[2:].partition("=")
+        if "." not in name and name not in PipelineSettings.__dataclass_fields__:
+            known = [action.option_strings[-1] for action in parser._actions if action.option_strings]
+            known += [f"--{field}" for field, _, _ in config.describe(PipelineSettings())]
+            near = difflib.get_close_matches(f"--{name}", known, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"there is no option --{name}{hint} See --help for all of them.")
+        if not equals:
+            if not waiting:
+                raise ValueError(f"--{name} needs a value after it")
+            value = waiting.pop(0)
+        overrides[name] = value
+    return overrides
+
+
+def _settings(options: argparse.Namespace, overrides: dict[str, str]) -> PipelineSettings:
+    settings = (
+        config.load_settings(options.settings_file) if options.settings_file else PipelineSettings()
+    )
+    for name in ("data_dir", "pipeline_root"):
+        if getattr(options, name) is not None:
+            overrides = {name: getattr(options, name), **overrides}
+    return config.override(settings, overrides)
+
+
+def _run(settings: PipelineSettings, root: Path, options: argparse.Namespace) -> int:
+    start = time.monotonic()
+    store = MetadataStore(root)
+    try:
+        result = run(
+            build(settings, root),
+            store,
+            name=settings.name,
+            settings=canonical_json(plain(settings)),
+            use_cache=not options.no_cache,
+            from_node=options.from_node,
+            to_node=options.to_node,
+        )
+    finally:
+        store.close()
+    rows = summary_rows(settings, result)
+    report = _report(settings, root, result)
+    if report is not None:
+        rows.append(("Report", _short(report)))
+    seconds = time.monotonic() - start
+    rows.append(("Run", f"{result.run}: {seconds:,.1f} s, peak memory {peak_memory_gb():.2f} GB"))
+    print()
+    for title, text in rows:
+        print(f"{title:<14}{text}")
+    return 0
+
+
+def _report(settings: PipelineSettings, root: Path, result: RunResult) -> Path | None:
+    """The report of what this run used and made; written only where it is not there yet."""
+    from kfer.pipeline import report
+
+    return report.update(settings, root, result)
+
+
+def _short(path: Path) -> str:
+    """A path as the user would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _inspect(root: Path, options: argparse.Namespace) -> int:
+    if not (root / "metadata.sqlite").exists():
+        raise ValueError(f"{root} has no runs yet; give the --pipeline-root of a run")
+    store = MetadataStore(root)
+    runs = store.runs()
+    if options.show is None:
+        rows = [(str(r.id), r.name, r.state, _when(r.started), f"{r.seconds:,.1f} s") for r in runs]
+        _print_table(("run", "pipeline", "state", "started", "time"), rows)
+        return 0
+    if options.show not in [r.id for r in runs]:
+        raise ValueError(f"there is no run {options.show} in {root}; there are 1 to {len(runs)}")
+    rows = []
+    for execution in store.executions(options.show):
+        seconds = "" if execution.state == "CACHED" else f"{execution.seconds:,.1f} s"
+        places = [f"{name}: {_short(stored.artifact.path)}" for name, stored in execution.outputs.items()]
+        rows.append((execution.component, execution.state, seconds, execution.message))
+        rows.extend(("", "", "", place) for place in places)
+    _print_table(("component", "state", "time", "result and artifacts"), rows)
+    return 0
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
+    for row in (titles, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

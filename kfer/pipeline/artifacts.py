@@ -1,0 +1,141 @@
+"""What components hand to each other: typed folders, named and laid out as TFX does."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder that one execution wrote.
+
+    Attributes:
+        path: The folder; while its component runs, a temporary one that nobody else sees.
+    """
+
+    path: Path
+
+
+class Examples(Artifact):
+    """Encoded images with their labels: a folder for each split, and `labels.json`."""
+
+    def split(self, name: str) -> Path:
+        """The folder of a split ("train", "validation", "test", "pairs")."""
+        return self.path / f"Split-{name}"
+
+    def labels(self) -> dict[str, Any]:
+        """What the labels mean.
+
+        Returns:
+            "expressions" and "sources" (lists of names), "num_identities" (people of the training
+            split, whose labels come first), "num_examples" by split, and "num_pairs".
+        """
+        return json.loads((self.path / "labels.json").read_text())
+
+    def write_labels(self, labels: Mapping[str, Any]) -> None:
+        """Writes what `labels` reads."""
+        (self.path / "labels.json").write_text(json.dumps(labels, indent=1))
+
+
+class TransformedExamples(Examples):
+    """Decoded images at the network's size, laid out as `Examples`."""
+
+
+class ExampleStatistics(Artifact):
+    """`FeatureStats.pb` and, for people, `summary.json`."""
+
+
+class Schema(Artifact):
+    """`schema.pbtxt`."""
+
+
+class ExampleAnomalies(Artifact):
+    """`SchemaDiff.pb` and, for people, `anomalies.json`."""
+
+
+class TransformGraph(Artifact):
+    """`transform.json`: how an encoded image becomes the network's input."""
+
+
+class HyperParameters(Artifact):
+    """`best_values.json` and, where trials were made, Keras Tuner's `best_hyperparameters.txt`."""
+
+    def best_values(self) -> dict[str, float]:
+        """Names of training settings with the values that the search found best."""
+        return json.loads((self.path / "best_values.json").read_text())
+
+    def write_best_values(self, values: Mapping[str, float]) -> None:
+        """Writes what `best_values` reads."""
+        (self.path / "best_values.json").write_text(json.dumps(dict(values), indent=1))
+
+
+class TunerResults(Artifact):
+    """`trials.json`: every trial with its values and metrics."""
+
+
+class Model(Artifact):
+    """`Format-Keras/model.keras` and, made from it, `Format-Serving/`."""
+
+    @property
+    def keras_file(self) -> Path:
+        """The trained network as Keras saves it."""
+        return self.path / "Format-Keras" / "model.keras"
+
+
+class ModelRun(Artifact):
+    """`history.csv` and TensorBoard's event files."""
+
+
+class ModelEvaluation(Artifact):
+    """`evaluation.json` and the predictions on the test split."""
+
+
+class ModelBlessing(Artifact):
+    """An empty file `BLESSED` or `NOT_BLESSED`, and `checks.json`."""
+
+    @property
+    def blessed(self) -> bool:
+        """Whether the model may be pushed."""
+        return (self.path / "BLESSED").exists()
+
+
+class ServingModel(Artifact):
+    """The pushable folder: SavedModel, `.tflite` files, `labels.txt`, `model.json`."""
+
+
+class InfraBlessing(Artifact):
+    """An empty file `INFRA_BLESSED` or `INFRA_NOT_BLESSED`, and `parity.json`."""
+
+    @property
+    def blessed(self) -> bool:
+        """Whether every export loads in a fresh process and agrees with Keras."""
+        return (self.path / "INFRA_BLESSED").exists()
+
+
+class PushedModel(Artifact):
+    """`pushed.json`: where the model went, or why it did not go."""
+
+
+#: Every kind of artifact by its name, as the metadata store records it.
+TYPES: dict[str, type[Artifact]] = {
+    kind.__name__: kind
+    for kind in (
+        Examples,
+        TransformedExamples,
+        ExampleStatistics,
+        Schema,
+        ExampleAnomalies,
+        TransformGraph,
+        HyperParameters,
+        TunerResults,
+        Model,
+        ModelRun,
+        ModelEvaluation,
+        ModelBlessing,
+        ServingModel,
+        InfraBlessing,
+        PushedModel,
+    )
+}

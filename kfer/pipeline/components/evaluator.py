@@ -1,0 +1,62 @@
+"""Evaluator: how good the network is, and whether it may be used."""
+
+import json
+
+from kfer.pipeline.artifacts import (
+    Model,
+    ModelBlessing,
+    ModelEvaluation,
+    TransformedExamples,
+)
+from kfer.pipeline.component import Input, Output, component
+from kfer.settings import DataSettings, EvaluationSettings
+
+
+@component()
+def evaluator(
+    model: Input[Model],
+    transformed_examples: Input[TransformedExamples],
+    baseline: Input[ModelEvaluation] | None,
+    evaluation: Output[ModelEvaluation],
+    blessing: Output[ModelBlessing],
+    data: DataSettings,
+    evaluation_settings: EvaluationSettings,
+) -> str:
+    """Judges the network on the test split and blesses it where it reaches its bounds.
+
+    The latest blessed model counts as a bound where it was judged on the same examples.
+    """
+    import keras
+    import numpy as np
+
+    from kfer import evaluation as judging
+    from kfer import input_pipeline
+
+    judged_on = transformed_examples.path.name
+    test, validation = (
+        input_pipeline.load_decoded(transformed_examples.split(split), data.memory_budget_gb)
+        for split in ("test", "validation")
+    )
+    pairs_folder = transformed_examples.split("pairs")
+    pairs = input_pipeline.load_pairs(pairs_folder) if pairs_folder.is_dir() else None
+    network = keras.models.load_model(model.keras_file, compile=False)
+    report, predictions = judging.evaluate(
+        network, test, validation, pairs, data.expressions, evaluation_settings
+    )
+    report["judged_on"] = judged_on
+    np.savez(evaluation.path / "predictions.npz", **predictions)
+    (evaluation.path / "evaluation.json").write_text(json.dumps(report, indent=1))
+    earlier = baseline and json.loads((baseline.path / "evaluation.json").read_text())
+    comparable = earlier["metrics"] if earlier and earlier["judged_on"] == judged_on else None
+    verdict = judging.bless(report["metrics"], evaluation_settings, comparable)
+    (blessing.path / ("BLESSED" if verdict.blessed else "NOT_BLESSED")).touch()
+    checks = {"reasons": verdict.reasons, "checks": verdict.checks}
+    (blessing.path / "checks.json").write_text(json.dumps(checks, indent=1))
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {value:.3f}"
+        for name, value in report["metrics"].items()
+        if value is not None
+    )
+    return f"{'blessed' if verdict.blessed else 'NOT blessed'}: {figures}" + "".join(
+        f"; {reason}" for reason in verdict.reasons
+    )

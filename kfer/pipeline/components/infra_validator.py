@@ -1,0 +1,125 @@
+"""InfraValidator: the exports, each loaded in a fresh process and compared with Keras."""
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfer.pipeline.artifacts import (
+    InfraBlessing,
+    Model,
+    ModelEvaluation,
+    ServingModel,
+    TransformedExamples,
+)
+from kfer.pipeline.component import Input, Output, component
+from kfer.settings import DataSettings, ExportSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_log = logging.getLogger(__name__)
+
+
+@component()
+def infra_validator(
+    model: Input[Model],
+    evaluation: Input[ModelEvaluation],
+    transformed_examples: Input[TransformedExamples],
+    serving_model: Output[ServingModel],
+    infra_blessing: Output[InfraBlessing],
+    name: str,
+    data: DataSettings,
+    export: ExportSettings,
+) -> str:
+    """Makes the folder that the Pusher pushes, and blesses it where every export agrees."""
+    import keras
+    import numpy as np
+
+    from kfer import export as exporting
+    from kfer import input_pipeline
+
+    report = json.loads((evaluation.path / "evaluation.json").read_text())
+    train, test = (
+        input_pipeline.load_decoded(transformed_examples.split(split), data.memory_budget_gb)
+        for split in ("train", "test")
+    )
+    network = keras.models.load_model(model.keras_file, compile=False)
+    folder = serving_model.path
+    labels = data.expressions if "expression" in network.output_names else ()
+    _log.info("  exporting the SavedModel")
+    exporting.save_saved_model(network, folder, {"expression": labels}, data.image_size, data.channels)
+    calibration = _spread(train.source, export.calibration_images)
+    files = exporting.save_tflite(
+        network,
+        folder,
+        export.tflite,
+        np.stack([train.images[index] for index in calibration]),
+        data.image_size,
+        data.channels,
+    )
+    chosen = _spread(test.source, export.parity_images)
+    images = np.stack([test.images[index] for index in chosen])
+    reference = exporting.keras_outputs(network, images)
+    parity: dict[str, Any] = {}
+    for variant, place in {"saved_model": folder, **files}.items():
+        _log.info("  comparing %s with Keras on %d images in a fresh process", variant, len(images))
+        outputs = run_in_fresh_process(place, np.broadcast_to(images, (*images.shape[:3], 3)))
+        parity[variant] = exporting.parity_report(reference, outputs, test.expression[chosen])
+    reasons = exporting.check_parity(parity, export)
+    exporting.write_labels(folder / "labels.txt", labels)
+    exporting.write_model_json(
+        folder / "model.json",
+        name=name,
+        model=network,
+        image_size=data.image_size,
+        channels=data.channels,
+        expressions=labels,
+        threshold=report["threshold"],
+        metrics=report["metrics"],
+        parity=parity,
+    )
+    record = {"parity": parity, "reasons": reasons}
+    (infra_blessing.path / "parity.json").write_text(json.dumps(record, indent=1))
+    (infra_blessing.path / ("INFRA_NOT_BLESSED" if reasons else "INFRA_BLESSED")).touch()
+    if reasons:
+        return "NOT blessed: " + "; ".join(reasons)
+    return f"{len(parity)} exports load in a fresh process and agree with Keras"
+
+
+def _spread(sources: "np.ndarray", count: int) -> "np.ndarray":
+    """Positions of `count` examples, evenly over the sources and over each source."""
+    import numpy as np
+
+    present = np.unique(sources)
+    share = -(-count // max(len(present), 1))
+    chosen = []
+    for source in present:
+        positions = np.flatnonzero(sources == source)
+        chosen.append(
+            positions[np.linspace(0, len(positions) - 1, min(share, len(positions))).astype(int)]
+        )
+    return np.sort(np.concatenate(chosen))[:count]
+
+
+def run_in_fresh_process(model: Path, images: "np.ndarray") -> Mapping[str, "np.ndarray"]:
+    """What a SavedModel or `.tflite` file says of uint8 images [n, size, size, 3].
+
+    Raises:
+        RuntimeError: The process failed; the message holds what it printed.
+    """
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as temporary:
+        given, said = Path(temporary) / "images.npy", Path(temporary) / "outputs.npz"
+        np.save(given, images)
+        command = [sys.executable, "-m", "kfer.inference", str(model), str(given), str(said)]
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            raise RuntimeError(f"{model.name} does not run in a fresh process: {process.stderr[-2000:]}")
+        with np.load(said) as outputs:
+            return dict(outputs)

@@ -1,0 +1,56 @@
+"""Trainer: the network, trained with the values that the Tuner found."""
+
+import json
+import shutil
+
+from kfer.pipeline.artifacts import HyperParameters, Model, ModelRun, TransformedExamples
+from kfer.pipeline.component import Input, Output, Work, component
+from kfer.settings import (
+    AugmentationSettings,
+    DataSettings,
+    ModelSettings,
+    TrainingSettings,
+)
+
+
+@component()
+def trainer(
+    transformed_examples: Input[TransformedExamples],
+    hyperparameters: Input[HyperParameters],
+    model: Output[Model],
+    model_run: Output[ModelRun],
+    work: Work,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    model_settings: ModelSettings,
+    training: TrainingSettings,
+) -> str:
+    """Trains, or goes on from the last finished epoch of a run that was killed."""
+    from kfer import training as trainers
+    from kfer.pipeline.components.learning import Learning
+
+    chosen = trainers.with_values(training, hyperparameters.best_values())
+    learning = Learning(transformed_examples, data, augmentation, model_settings)
+    network = learning.build_model(chosen)
+    history = trainers.train(
+        network,
+        learning.batches(chosen),
+        learning.steps_per_epoch(chosen),
+        learning.validation,
+        chosen,
+        work,
+    )
+    model.keras_file.parent.mkdir()
+    network.save(model.keras_file)
+    shutil.copytree(work / "logs", model_run.path / "logs")
+    shutil.copy(work / "history.csv", model_run.path / "history.csv")
+    facts = {
+        "backbone": model_settings.backbone,
+        "num_parameters": network.count_params(),
+        "num_examples": len(learning.examples),
+        "num_identities": learning.num_identities,
+        "epochs": len(history),
+        "values": hyperparameters.best_values(),
+    }
+    (model_run.path / "training.json").write_text(json.dumps(facts, indent=1))
+    return f"{model_settings.backbone}, {facts['num_parameters']:,} parameters, {len(history)} epochs"

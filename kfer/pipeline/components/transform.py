@@ -1,0 +1,60 @@
+"""Transform: encoded images to the network's input, once for all epochs and trials."""
+
+import json
+
+from kfer import spec
+from kfer.pipeline.artifacts import (
+    ExampleAnomalies,
+    Examples,
+    TransformedExamples,
+    TransformGraph,
+)
+from kfer.pipeline.component import Input, Output, component
+from kfer.settings import DataSettings
+
+
+@component()
+def transform(
+    examples: Input[Examples],
+    anomalies: Input[ExampleAnomalies],  # taken so that nothing invalid is transformed
+    transform_graph: Output[TransformGraph],
+    transformed_examples: Output[TransformedExamples],
+    data: DataSettings,
+) -> str:
+    """Decodes, crops and resizes every image; those that do not decode are left out."""
+    from kfer import input_pipeline
+
+    labels = examples.labels()
+    crops = [source.central_crop for source in data.sources]
+    left_out = 0
+    for split, count in labels["num_examples"].items():
+        left_out += input_pipeline.write_decoded(
+            transformed_examples.split(split),
+            input_pipeline.read_examples(examples.split(split)),
+            size=data.image_size,
+            channels=data.channels,
+            central_crops=crops,
+            num_examples=count,
+        )
+    if labels["num_pairs"]:
+        left_out += input_pipeline.write_decoded_pairs(
+            transformed_examples.split("pairs"),
+            input_pipeline.read_pairs(examples.split("pairs")),
+            size=data.image_size,
+            channels=data.channels,
+            central_crops=crops,
+            num_pairs=labels["num_pairs"],
+        )
+    transformed_examples.write_labels(labels)
+    steps = {
+        "image_size": data.image_size,
+        "channels": data.channels,
+        "central_crops": dict(zip(labels["sources"], crops, strict=True)),
+        "input": f"{spec.IMAGE}: encoded bytes",
+        "output": f"uint8 [{data.image_size}, {data.image_size}, {data.channels}]",
+    }
+    (transform_graph.path / "transform.json").write_text(json.dumps(steps, indent=1))
+    kept = sum(labels["num_examples"].values())
+    return f"{kept:,} images at {data.image_size} px, {'grey' if data.channels == 1 else 'RGB'}" + (
+        f"; {left_out} left out that do not decode" if left_out else ""
+    )

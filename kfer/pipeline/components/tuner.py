@@ -1,0 +1,51 @@
+"""Tuner: which loss weights and learning rate serve best."""
+
+import json
+import shutil
+
+from kfer.pipeline.artifacts import HyperParameters, TransformedExamples, TunerResults
+from kfer.pipeline.component import Input, Output, Work, component
+from kfer.settings import (
+    AugmentationSettings,
+    DataSettings,
+    ModelSettings,
+    TrainingSettings,
+    TuningSettings,
+)
+
+
+@component()
+def tuner(
+    transformed_examples: Input[TransformedExamples],
+    best_hyperparameters: Output[HyperParameters],
+    tuner_results: Output[TunerResults],
+    work: Work,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    model_settings: ModelSettings,
+    training: TrainingSettings,
+    tuning: TuningSettings,
+) -> str:
+    """Searches with Keras Tuner; finished trials of a run that was killed are kept."""
+    from kfer import tuning as tuners
+    from kfer.pipeline.components.learning import Learning
+
+    if tuning.trials == 0:
+        best_hyperparameters.write_best_values({})
+        (tuner_results.path / "trials.json").write_text("[]")
+        return "no trials asked for; the settings stay as they are"
+    learning = Learning(transformed_examples, data, augmentation, model_settings)
+    best, trials = tuners.search(
+        learning.build_model,
+        learning.batches,
+        learning.steps_per_epoch(training),
+        learning.validation,
+        training,
+        tuning,
+        work,
+    )
+    shutil.copy(work / "best_hyperparameters.txt", best_hyperparameters.path)
+    best_hyperparameters.write_best_values(best)
+    (tuner_results.path / "trials.json").write_text(json.dumps(trials, indent=1))
+    values = ", ".join(f"{name} {value:.3g}" for name, value in best.items())
+    return f"best of {len(trials)} trials: {values}"

@@ -1,0 +1,199 @@
+"""Settings of a pipeline: read from a Python file, overridden by name, described for --help."""
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import inspect
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from kfer.settings import PipelineSettings
+
+
+def load_settings(path: str | Path) -> PipelineSettings:
+    """The `settings` that a Python settings file defines.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file cannot be run, or defines no `settings` of type PipelineSettings.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no settings file {path}; give a Python file such as pipelines/synthetic.py"
+        )
+    spec = importlib.util.spec_from_file_location(f"kfer_settings_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file; settings files end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    settings = getattr(module, "settings", None)
+    if not isinstance(settings, PipelineSettings):
+        raise ValueError(
+            f"{path} must define `settings = PipelineSettings(...)`; got {type(settings).__name__}"
+        )
+    return settings
+
+
+def override(settings: PipelineSettings, overrides: Mapping[str, str]) -> PipelineSettings:
+    """Settings with some fields replaced.
+
+    Args:
+        settings: What to start from.
+        overrides: Dotted names ("training.epochs", "data.sources.0.weight") to values as text.
+
+    Raises:
+        ValueError: A name is unknown, or a value has the wrong type or is not allowed.
+    """
+    for name, text in overrides.items():
+        settings = _replace(settings, name.split("."), text, name)
+    return settings
+
+
+def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
+    head, rest = path[0], path[1:]
+    where = name.removesuffix(".".join(path)).rstrip(".")
+    if isinstance(settings, tuple):
+        if not (head.isdecimal() and int(head) < len(settings)):
+            raise ValueError(
+                f"{name}: {where} has {len(settings)} entries; give a number from 0 to "
+                f"{len(settings) - 1} after it, not {head!r}"
+            )
+        items = list(settings)
+        items[int(head)] = _replace(items[int(head)], rest, text, name)
+        return tuple(items)
+    fields = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    if head not in fields:
+        raise ValueError(_unknown(name, where, head, list(fields)))
+    value = fields[head]
+    if not rest and (dataclasses.is_dataclass(value) or _holds_settings(value)):
+        raise ValueError(
+            f"{name} is a group of settings; name one of them, such as {_first(name, value)}"
+        )
+    if rest:
+        if not (dataclasses.is_dataclass(value) or _holds_settings(value)):
+            raise ValueError(
+                f"there is no setting {name!r}: {where + '.' if where else ''}{head} is one value"
+            )
+        new = _replace(value, rest, text, name)
+    else:
+        hint = get_type_hints(type(settings))[head]
+        try:
+            new = _parse(text, hint)
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(
+                f"{name} must be {_describe_type(hint)}, such as {as_text(value)}; got {text!r}"
+            ) from error
+    try:
+        return dataclasses.replace(settings, **{head: new})
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _holds_settings(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and dataclasses.is_dataclass(value[0])
+
+
+def _first(name: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return _first(f"{name}.0", value[0])
+    return f"{name}.{dataclasses.fields(value)[0].name}"
+
+
+def _unknown(name: str, where: str, head: str, known: list[str]) -> str:
+    prefix = f"{where}." if where else ""
+    near = difflib.get_close_matches(head, known, n=1)
+    everywhere = [n for n, _, _ in describe(PipelineSettings()) if n.split(".")[-1] == head]
+    if near:
+        hint = f"; did you mean {prefix}{near[0]!s}?"
+    elif everywhere:
+        hint = f"; did you mean {everywhere[0]}?"
+    else:
+        hint = "."
+    return f"there is no setting {name!r}{hint} {where or 'The top level'} has: {', '.join(known)}"
+
+
+def _parse(text: str, hint: Any) -> Any:
+    """A value of the annotated type, from its text.
+
+    Raises:
+        ValueError: The text is none.
+        SyntaxError: The text is no Python literal where one is needed.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if text.lower() == "none" and type(None) in arguments:
+            return None
+        return _parse(text, next(choice for choice in arguments if choice is not type(None)))
+    if hint is str:
+        return text
+    if hint is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    if hint in (int, float):
+        return hint(text)
+    if origin is tuple:
+        items = _literal_items(text)
+        if arguments[-1] is not Ellipsis and len(items) != len(arguments):
+            raise ValueError(text)
+        return tuple(_parse(str(item), arguments[0]) for item in items)
+    value = ast.literal_eval(text)
+    if not isinstance(value, Mapping):
+        raise ValueError(text)
+    return value
+
+
+def _literal_items(text: str) -> Sequence[Any]:
+    """The items of "a,b", "(1, 2)" or "['a', 'b']"."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _describe_type(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if a is type(None) else _describe_type(a) for a in arguments)
+    if origin is tuple:
+        return f"{_describe_type(arguments[0])}s separated by commas"
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    return names.get(hint, "a mapping such as {'key': 1}")
+
+
+def as_text(value: Any) -> str:
+    """A value as a user would type it."""
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value) or "()"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value) or "''"
+
+
+def describe(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Every setting: its dotted name, its value, and what its dataclass says of it."""
+    texts = _attribute_texts(type(settings))
+    for field in dataclasses.fields(settings):
+        name, value = f"{prefix}{field.name}", getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from describe(value, f"{name}.")
+        elif _holds_settings(value):
+            for index, item in enumerate(value):
+                yield from describe(item, f"{name}.{index}.")
+        else:
+            yield name, value, texts.get(field.name, "")
+
+
+def _attribute_texts(kind: type) -> dict[str, str]:
+    """The texts under "Attributes:" in a class's docstring."""
+    doc = inspect.getdoc(kind) or ""
+    section = doc.partition("Attributes:\n")[2]
+    texts = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", section, re.MULTILINE | re.DOTALL)
+    return {name: " ".join(text.split()) for name, text in texts}

@@ -1,0 +1,85 @@
+"""The short table at the end of a run."""
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from kfer.pipeline.runner import RunResult
+from kfer.settings import PipelineSettings
+
+
+def peak_memory_gb() -> float:
+    """The most memory that this process has held, in GB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def read(result: RunResult, component: str, output: str, file: str) -> Any:
+    """The JSON that an artifact of a run holds; None where the run has no such artifact."""
+    artifact = result.outputs.get(component, {}).get(output)
+    return None if artifact is None else json.loads((artifact.path / file).read_text())
+
+
+def summary_rows(settings: PipelineSettings, result: RunResult) -> list[tuple[str, str]]:
+    """What was trained, how good it is, and where it went, as titles and texts."""
+    rows = []
+    training = read(result, "Trainer", "model_run", "training.json")
+    if training:
+        rows.append(
+            (
+                "Trained",
+                f"{training['backbone']}, {training['num_parameters']:,} parameters, "
+                f"{training['epochs']} epochs of {training['num_examples']:,} images, "
+                f"{training['num_identities']:,} people",
+            )
+        )
+    evaluation = read(result, "Evaluator", "evaluation", "evaluation.json")
+    if evaluation:
+        rows.extend(_figures(evaluation))
+    pushed = read(result, "Pusher", "pushed_model", "pushed.json")
+    if pushed and pushed["path"]:
+        rows.append(("Model", _short(pushed["path"])))
+        parity = read(result, "InfraValidator", "infra_blessing", "parity.json")["parity"]
+        rows.extend(_files(Path(pushed["path"]), parity))
+    elif pushed:
+        rows.append(("Not pushed", "; ".join(pushed["reasons"])))
+    return rows
+
+
+def _figures(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    expression, verification = evaluation["expression"], evaluation["verification"]
+    if expression:
+        rows.append(
+            (
+                "Expression",
+                f"accuracy {expression['accuracy']:.3f}, macro F1 {expression['macro_f1']:.3f} "
+                f"on {expression['num_examples']:,} test images",
+            )
+        )
+    if verification:
+        rows.append(
+            (
+                "Identity",
+                f"verification accuracy {verification['accuracy']:.3f}, "
+                f"AUC {verification['auc']:.3f} on {verification['num_pairs']:,} pairs "
+                "of people not trained on",
+            )
+        )
+    return rows
+
+
+def _files(pushed: Path, parity: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for file in sorted(pushed.glob("*.tflite")):
+        change = parity[file.stem].get("accuracy_change")
+        points = "" if change is None else f", accuracy {100 * change:+.2f} points against Keras"
+        rows.append(("TFLite", f"{_short(file)} ({file.stat().st_size / 1e6:.2f} MB{points})"))
+    return rows
+
+
+def _short(path: str | Path) -> str:
+    path = Path(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
