@@ -1,0 +1,292 @@
+"""Decoded examples on disk and in memory: every image is decoded, cropped and resized only once.
+
+A folder a split holds ``images.npy`` and a file for each label. ``images.npy`` comes last and under its
+final name only when whole, so a folder that has it is complete.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import tensorflow as tf
+
+from kfer import preprocessing, spec
+from kfer.progress import progress
+
+_log = logging.getLogger(__name__)
+_CHUNK = 256
+_NAMED_BAD_IMAGES = 5
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Examples whose images are ready for the network.
+
+    Attributes:
+        images: uint8 [n, size, size, channels]; maybe mapped from disk.
+        expression: int32 [n], -1 where missing.
+        identity: int32 [n], global ids, -1 where missing.
+        source: int32 [n], index of the source that each example comes from.
+        filename: Unicode [n], where the image came from.
+    """
+
+    images: np.ndarray
+    expression: np.ndarray
+    identity: np.ndarray
+    source: np.ndarray
+    filename: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Decoded"]) -> "Decoded":
+        """All examples of the parts, in order, in memory; all images must have one shape."""
+        return cls(*(np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])))
+
+
+@dataclass(frozen=True)
+class DecodedPairs:
+    """Verification pairs whose images are ready for the network.
+
+    Attributes:
+        images_a: uint8 [n, size, size, channels].
+        images_b: uint8 [n, size, size, channels].
+        same: bool [n], whether both images show one person.
+        fold: int32 [n], the fold that the dataset puts a pair in, -1 for none.
+    """
+
+    images_a: np.ndarray
+    images_b: np.ndarray
+    same: np.ndarray
+    fold: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.same)
+
+
+def write_decoded(
+    folder: Path,
+    examples: tf.data.Dataset,
+    size: int,
+    channels: int,
+    central_crops: Sequence[float],
+    num_examples: int,
+) -> int:
+    """Decodes, crops and resizes examples, and writes them for `load_decoded`.
+
+    Images that do not decode are left out, counted and named in the log.
+
+    Args:
+        folder: Where the files go; made where missing.
+        examples: As from `records.read_examples`.
+        size: Height and width in pixels.
+        channels: 1 or 3.
+        central_crops: For each source, the share of height and width that is kept.
+        num_examples: How many examples there are.
+
+    Returns:
+        How many images did not decode.
+    """
+    labels: dict[str, list[np.ndarray]] = {
+        spec.EXPRESSION: [],
+        spec.IDENTITY: [],
+        spec.SOURCE: [],
+        spec.FILENAME: [],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    good: list[np.ndarray] = []
+    with _ImageFile(folder / "images.npy", size, channels) as images:
+        for chunk in _prepared(examples, (spec.IMAGE,), size, channels, central_crops, num_examples):
+            images.append(chunk[spec.IMAGE])
+            good.append(chunk["position"])
+            for name, values in labels.items():
+                values.append(chunk[name])
+        for name in (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE):
+            _save(folder / f"{name}.npy", _joined(labels[name]).astype(np.int32))
+        filenames = np.char.decode(_joined(labels[spec.FILENAME]).astype(bytes), "utf-8")
+        _save(folder / "filename.npy", filenames)
+    bad = np.setdiff1d(np.arange(num_examples), _joined(good))
+    if len(bad):
+        _log.warning(
+            "%d of %d images do not decode: %s",
+            len(bad),
+            num_examples,
+            ", ".join(_names(examples, bad[:_NAMED_BAD_IMAGES])) + ", ..." * (len(bad) > 5),
+        )
+    return len(bad)
+
+
+def write_decoded_pairs(
+    folder: Path,
+    pairs: tf.data.Dataset,
+    size: int,
+    channels: int,
+    central_crops: Sequence[float],
+    num_pairs: int,
+) -> int:
+    """Decodes, crops and resizes verification pairs, and writes them for `load_pairs`.
+
+    Args:
+        folder: Where the files go; made where missing.
+        pairs: As from `records.read_pairs`.
+        size: Height and width in pixels.
+        channels: 1 or 3.
+        central_crops: For each source, the share of height and width that is kept.
+        num_pairs: How many pairs there are.
+
+    Returns:
+        How many pairs were left out because one of their images did not decode.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    same, fold = [], []
+    with (
+        _ImageFile(folder / "images_a.npy", size, channels) as images_a,
+        _ImageFile(folder / "images_b.npy", size, channels) as images_b,
+    ):
+        for chunk in _prepared(
+            pairs, (spec.IMAGE_A, spec.IMAGE_B), size, channels, central_crops, num_pairs
+        ):
+            images_a.append(chunk[spec.IMAGE_A])
+            images_b.append(chunk[spec.IMAGE_B])
+            same.append(chunk[spec.SAME])
+            fold.append(chunk[spec.FOLD])
+        _save(folder / "same.npy", _joined(same).astype(bool))
+        _save(folder / "fold.npy", _joined(fold).astype(np.int32))
+    bad = num_pairs - len(_joined(same))
+    if bad:
+        _log.warning("%d of %d pairs have an image that does not decode", bad, num_pairs)
+    return bad
+
+
+def load_decoded(folder: Path, memory_budget_gb: float) -> Decoded:
+    """What `write_decoded` wrote.
+
+    Args:
+        folder: One split's folder.
+        memory_budget_gb: Images are held in memory up to this many GB (10**9 bytes), else mapped
+            from disk.
+
+    Raises:
+        FileNotFoundError: If the folder holds no complete split.
+    """
+    images = _load_images(folder / "images.npy", memory_budget_gb)
+    names = (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE, spec.FILENAME)
+    return Decoded(images, *(np.load(folder / f"{name}.npy") for name in names))
+
+
+def load_pairs(folder: Path) -> DecodedPairs:
+    """What `write_decoded_pairs` wrote; the images are mapped from disk.
+
+    Raises:
+        FileNotFoundError: If the folder holds no complete pairs.
+    """
+    images_b = _load_images(folder / "images_b.npy", 0)
+    images_a = _load_images(folder / "images_a.npy", 0)
+    return DecodedPairs(images_a, images_b, np.load(folder / "same.npy"), np.load(folder / "fold.npy"))
+
+
+def _prepared(
+    examples: tf.data.Dataset,
+    image_keys: Sequence[str],
+    size: int,
+    channels: int,
+    central_crops: Sequence[float],
+    total: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Chunks of the examples that decode, with their positions, in order."""
+
+    def with_crop(position: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        crop = tf.gather(tf.constant(central_crops, tf.float32), example[spec.SOURCE])
+        return {**example, "position": position, "crop": crop}
+
+    def prepare(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        images = {
+            key: preprocessing.prepare(example[key], size, channels, example["crop"])
+            for key in image_keys
+        }
+        return {**example, **images}
+
+    def decodable(chunk: dict[str, tf.Tensor]) -> tf.data.Dataset:
+        # Errors are ignored here, around decoding only: a damaged record file must stop the run.
+        return (
+            tf.data.Dataset.from_tensor_slices(chunk)
+            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .ignore_errors(log_warning=False)
+        )
+
+    chunks = (
+        examples.enumerate().map(with_crop).batch(_CHUNK).flat_map(decodable).batch(_CHUNK).prefetch(1)
+    )
+    seen = progress(
+        chunks.as_numpy_iterator(), f"batches of {_CHUNK} images decoded", math.ceil(total / _CHUNK)
+    )
+    yield from seen
+
+
+class _ImageFile:
+    """An .npy file of images that grows, and takes its name when it is whole.
+
+    Not a memory map: on a full disk writing to one kills the process, where a file raises OSError.
+    """
+
+    def __init__(self, path: Path, size: int, channels: int) -> None:
+        self._path, self._partial = path, path.with_name(f".{path.name}.partial")
+        self._shape = (size, size, channels)
+        self._count = 0
+
+    def __enter__(self) -> "_ImageFile":
+        self._path.unlink(missing_ok=True)
+        self._file: BinaryIO = self._partial.open("wb")
+        self._write_header()
+        return self
+
+    def append(self, images: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(images).data)
+        self._count += len(images)
+
+    def __exit__(self, error: type[BaseException] | None, *details: Any) -> None:
+        try:
+            if error is None:
+                # NumPy pads headers so that the first axis may grow in place.
+                self._file.seek(0)
+                self._write_header()
+        finally:
+            self._file.close()
+        if error is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink()
+
+    def _write_header(self) -> None:
+        shape = (self._count, *self._shape)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        np.save(file, array)
+    partial.replace(path)
+
+
+def _names(examples: tf.data.Dataset, positions: np.ndarray) -> list[str]:
+    wanted = examples.enumerate().filter(lambda i, _: tf.reduce_any(i == positions))
+    names = wanted.map(lambda _, example: example[spec.FILENAME]).take(len(positions))
+    return [name.decode() for name in names.as_numpy_iterator()]
+
+
+def _load_images(path: Path, memory_budget_gb: float) -> np.ndarray:
+    if not path.exists():
+        raise FileNotFoundError(f"{path.parent} holds no complete decoded split: {path.name} is missing")
+    mapped = np.load(path, mmap_mode="r")
+    return np.array(mapped) if mapped.nbytes <= memory_budget_gb * 1e9 else mapped

@@ -1,0 +1,149 @@
+"""Examples between components: TFRecord files of tf.train.Example, laid out and named as TFX does.
+
+Not compressed, unlike TFX's default, because the images in them are already: the name has no ``.gz``.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from kfer import spec
+
+_FILE = "data_tfrecord-00000-of-00001"
+_PATTERN = "data_tfrecord-?????-of-?????"
+_BYTES = tf.io.FixedLenFeature([], tf.string)
+_INT = tf.io.FixedLenFeature([], tf.int64)
+_EXAMPLE = {
+    spec.IMAGE: _BYTES,
+    spec.EXPRESSION: _INT,
+    spec.IDENTITY: _INT,
+    spec.SOURCE: _INT,
+    spec.FILENAME: _BYTES,
+}
+_PAIR = {
+    spec.IMAGE_A: _BYTES,
+    spec.IMAGE_B: _BYTES,
+    spec.SAME: _INT,
+    spec.FOLD: _INT,
+    spec.SOURCE: _INT,
+}
+# A record is its length (8 bytes) and the length's checksum (4), the data, and the data's checksum (4).
+_HEADER = struct.Struct("<Q4x")
+_FOOTER_BYTES = 4
+
+
+def write_examples(examples: Iterable[Mapping[str, Any]], folder: Path) -> int:
+    """Writes examples as one TFRecord file, which takes its name when it is whole.
+
+    Args:
+        examples: Each has image (bytes, encoded), expression, identity, source (int) and filename
+            (str or bytes).
+        folder: Where the file goes; made where missing.
+
+    Returns:
+        How many examples there were.
+    """
+    return _write(examples, folder, _EXAMPLE)
+
+
+def read_examples(folder: Path) -> tf.data.Dataset:
+    """What `write_examples` wrote, in order.
+
+    Returns:
+        Dataset of {"image": string, "expression", "identity", "source": int64, "filename": string},
+        all scalars.
+
+    Raises:
+        FileNotFoundError: If the folder has no record file.
+    """
+    return _read(folder, _EXAMPLE)
+
+
+def write_pairs(pairs: Iterable[Mapping[str, Any]], folder: Path) -> int:
+    """Writes verification pairs like `write_examples`.
+
+    Args:
+        pairs: Each has image_a, image_b (bytes, encoded), same (0 or 1), fold (-1 for none), source.
+        folder: Where the file goes; made where missing.
+
+    Returns:
+        How many pairs there were.
+    """
+    return _write(pairs, folder, _PAIR)
+
+
+def read_pairs(folder: Path) -> tf.data.Dataset:
+    """What `write_pairs` wrote, in order.
+
+    Returns:
+        Dataset of {"image_a", "image_b": string, "same", "fold", "source": int64}, all scalars.
+
+    Raises:
+        FileNotFoundError: If the folder has no record file.
+    """
+    return _read(folder, _PAIR)
+
+
+def count_records(folder: Path) -> int:
+    """How many examples or pairs a folder holds, without reading them.
+
+    Raises:
+        FileNotFoundError: If the folder has no record file.
+        ValueError: If a file ends within a record.
+    """
+    return sum(_count(path) for path in _paths(folder))
+
+
+def _write(examples: Iterable[Mapping[str, Any]], folder: Path, features: Mapping[str, Any]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{_FILE}.partial"
+    count = 0
+    try:
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for example in examples:
+                writer.write(_serialized(example, features))
+                count += 1
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.replace(folder / _FILE)
+    return count
+
+
+def _serialized(example: Mapping[str, Any], features: Mapping[str, Any]) -> bytes:
+    message = tf.train.Example()
+    for name, feature in features.items():
+        value, target = example[name], message.features.feature[name]
+        if feature is _INT:
+            target.int64_list.value.append(int(value))
+        else:
+            target.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
+    return message.SerializeToString()
+
+
+def _read(folder: Path, features: Mapping[str, Any]) -> tf.data.Dataset:
+    records = tf.data.TFRecordDataset([str(path) for path in _paths(folder)])
+    return records.map(lambda record: tf.io.parse_single_example(record, features))
+
+
+def _paths(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob(_PATTERN))
+    if not paths:
+        raise FileNotFoundError(f"{folder} has no file like {_FILE}; was it written by write_examples?")
+    return paths
+
+
+def _count(path: Path) -> int:
+    count, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while header := file.read(_HEADER.size):
+            count += 1
+            if len(header) < _HEADER.size:
+                break
+            file.seek(_HEADER.unpack(header)[0] + _FOOTER_BYTES, 1)
+        if len(header) or file.tell() != size:
+            raise ValueError(f"{path} ends within record {count}: it was not written to its end")
+    return count
