@@ -12,6 +12,31 @@ from typing import Any
 from kfer import spec
 
 
+def _check(allowed: bool, field_name: str, expected: str, value: object) -> None:
+    if not allowed:
+        raise ValueError(f"{field_name} must be {expected}; got {value!r}")
+
+
+def _check_numbers(settings: object, expected: str, *names: str) -> None:
+    """Checks fields against "at least 1", "above 0", "at least 0", "in [0, 1)" or "in (0, 1]"."""
+    allowed = {
+        "at least 1": lambda value: value >= 1,
+        "at least 0": lambda value: value >= 0,
+        "above 0": lambda value: value > 0,
+        "in [0, 1)": lambda value: 0 <= value < 1,
+        "in [0, 1]": lambda value: 0 <= value <= 1,
+        "in (0, 1]": lambda value: 0 < value <= 1,
+    }[expected]
+    for name in names:
+        _check(allowed(getattr(settings, name)), name, expected, getattr(settings, name))
+
+
+def _check_choices(settings: object, choices: tuple[str, ...], name: str) -> None:
+    value = getattr(settings, name)
+    for item in value if isinstance(value, tuple) else (value,):
+        _check(item in choices, name, f"among {', '.join(choices)}", item)
+
+
 @dataclass(frozen=True)
 class SourceSettings:
     """One dataset that gives training, validation and test examples, and maybe pairs.
@@ -40,6 +65,14 @@ class SourceSettings:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "in (0, 1]", "central_crop")
+        if self.weight is not None:
+            _check_numbers(self, "at least 0", "weight")
+        _check(not (self.pairs and not self.pairs_dataset), "pairs_dataset", "named where pairs are", "")
+        unknown = sorted(set(self.splits) - set(spec.SPLITS))
+        _check(not unknown, "splits", f"a mapping from {', '.join(spec.SPLITS)}", unknown)
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -60,6 +93,19 @@ class DataSettings:
     channels: int = 1
     max_bad_image_share: float = 0.02
     memory_budget_gb: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check(bool(self.sources), "sources", "at least one dataset", self.sources)
+        _check(
+            len(set(self.expressions)) == len(self.expressions) >= 2,
+            "expressions",
+            "two or more different names",
+            self.expressions,
+        )
+        _check(self.image_size >= 32, "image_size", "at least 32 pixels", self.image_size)
+        _check(self.channels in (1, 3), "channels", "1 (grey) or 3 (RGB)", self.channels)
+        _check_numbers(self, "in [0, 1]", "max_bad_image_share")
+        _check_numbers(self, "at least 0", "memory_budget_gb")
 
 
 @dataclass(frozen=True)
@@ -84,6 +130,11 @@ class AugmentationSettings:
     contrast: float = 0.2
     erase: float = 0.25
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "in [0, 1]", "flip", "erase")
+        _check_numbers(self, "in [0, 1)", "shift", "scale", "brightness", "contrast")
+        _check_numbers(self, "at least 0", "rotation")
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -102,6 +153,10 @@ class ModelSettings:
     weights: str | None = None
     embedding_size: int = 128
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "at least 1", "embedding_size")
+        _check_numbers(self, "in [0, 1)", "dropout")
 
 
 @dataclass(frozen=True)
@@ -140,6 +195,25 @@ class TrainingSettings:
     validation_pairs: int = 2000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "at least 1", "epochs", "batch_size", "validation_pairs")
+        _check_numbers(self, "above 0", "learning_rate", "arcface_scale")
+        _check_numbers(self, "in [0, 1)", "label_smoothing")
+        _check_numbers(
+            self,
+            "at least 0",
+            "warmup_epochs",
+            "weight_decay",
+            "arcface_margin",
+            "expression_weight",
+            "identity_weight",
+            "seed",
+        )
+        _check_choices(self, ("sgd", "adamw"), "optimizer")
+        _check_choices(self, ("float32", "mixed_bfloat16", "mixed_float16"), "mixed_precision")
+        both = self.expression_weight + self.identity_weight
+        _check(both > 0, "expression_weight or identity_weight", "above 0", 0.0)
+
 
 @dataclass(frozen=True)
 class TuningSettings:
@@ -160,6 +234,14 @@ class TuningSettings:
     loss_weight_range: tuple[float, float] = (0.3, 3.0)
     learning_rate_factors: tuple[float, float] = (0.3, 3.0)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "at least 0", "trials", "seed")
+        _check_numbers(self, "at least 1", "epochs")
+        _check_numbers(self, "in (0, 1]", "example_share")
+        for name in ("loss_weight_range", "learning_rate_factors"):
+            low, high = getattr(self, name)
+            _check(0 < low <= high, name, "lowest, highest, both above 0", (low, high))
 
 
 @dataclass(frozen=True)
@@ -187,6 +269,20 @@ class EvaluationSettings:
     max_drop: float = 0.02
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "at least 1", "max_pairs")
+        _check(self.folds >= 2, "folds", "at least 2", self.folds)
+        _check(
+            all(0 < rate < 1 for rate in self.false_accept_rates),
+            "false_accept_rates",
+            "rates between 0 and 1",
+            self.false_accept_rates,
+        )
+        _check_numbers(self, "in (0, 1]", "threshold_false_accept_rate")
+        _check_numbers(
+            self, "in [0, 1]", "min_expression_accuracy", "min_verification_accuracy", "max_drop"
+        )
+
 
 @dataclass(frozen=True)
 class ExportSettings:
@@ -205,6 +301,11 @@ class ExportSettings:
     parity_images: int = 500
     max_probability_difference: float = 1e-3
     max_accuracy_drop: float = 0.01
+
+    def __post_init__(self) -> None:
+        _check_choices(self, ("float32", "float16", "dynamic_range", "int8"), "tflite")
+        _check_numbers(self, "at least 1", "calibration_images", "parity_images")
+        _check_numbers(self, "at least 0", "max_probability_difference", "max_accuracy_drop")
 
 
 @dataclass(frozen=True)
@@ -229,3 +330,11 @@ class PipelineSettings:
     tuning: TuningSettings = field(default_factory=TuningSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
+
+    def __post_init__(self) -> None:
+        _check(
+            self.name.replace("_", "").replace("-", "").isalnum(),
+            "name",
+            "letters, digits, - and _ (it names folders)",
+            self.name,
+        )

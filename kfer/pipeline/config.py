@@ -165,7 +165,7 @@ def _describe_type(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join("none" if a is type(None) else _describe_type(a) for a in arguments)
     if origin is tuple:
-        return f"{_describe_type(arguments[0])}s separated by commas"
+        return f"{_describe_type(arguments[0]).removeprefix('a ')}s separated by commas"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     return names.get(hint, "a mapping such as {'key': 1}")
 

@@ -1,0 +1,43 @@
+"""One network from two datasets: FER2013 gives expressions, LFW gives identities.
+
+Command: python -m kfer.pipeline pipelines/fer2013_lfw.py --data-dir DIR
+Data: DIR/fer2013/archive.zip and DIR/lfw/lfw-deepfunneled.tgz with LFW's pairsDevTest.txt and pairs*.txt;
+    docs/datasets.md says where to get them.
+Training: FER2013's training split; all people of LFW who are not in pairsDevTest.txt, less those held out
+    for validation. Nobody of the test pairs is trained on, no test image is tuned on.
+"""
+
+from kfer.settings import (
+    AugmentationSettings,
+    DataSettings,
+    EvaluationSettings,
+    ModelSettings,
+    PipelineSettings,
+    SourceSettings,
+    TrainingSettings,
+    TuningSettings,
+)
+
+settings = PipelineSettings(
+    name="fer2013_lfw",
+    data=DataSettings(
+        sources=(
+            SourceSettings("fer2013", weight=0.65),
+            SourceSettings(
+                "lfw",
+                weight=0.35,
+                # The middle 130 of 250 pixels: the face without its surroundings.
+                central_crop=0.52,
+                pairs_dataset="lfw/pairs",
+                pairs=("view1_test",),
+                # The noisy expression labels that some copies of LFW carry stay out.
+                labels={"expression": {"*": ""}},
+            ),
+        ),
+    ),
+    augmentation=AugmentationSettings(),
+    model=ModelSettings(),
+    training=TrainingSettings(epochs=18),
+    tuning=TuningSettings(trials=2, epochs=1),
+    evaluation=EvaluationSettings(min_expression_accuracy=0.60, min_verification_accuracy=0.75),
+)

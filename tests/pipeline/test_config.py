@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from kfer.pipeline import config
+from kfer.settings import DataSettings, PipelineSettings, SourceSettings
+
+SETTINGS = PipelineSettings(data=DataSettings(sources=(SourceSettings("fer2013"), SourceSettings("lfw"))))
+
+
+def test_values_take_the_type_of_their_field():
+    settings = config.override(
+        SETTINGS,
+        {
+            "name": "mine",
+            "training.epochs": "3",
+            "training.learning_rate": "1e-3",
+            "model.weights": "imagenet",
+            "data.sources.1.weight": "0.5",
+            "data.sources.1.features": "{'identity': 'label'}",
+            "evaluation.false_accept_rates": "0.1,0.01",
+            "export.tflite": "int8",
+            "tuning.loss_weight_range": "(0.5, 2)",
+        },
+    )
+    assert settings.name == "mine"
+    assert settings.training.epochs == 3
+    assert settings.training.learning_rate == 1e-3
+    assert settings.model.weights == "imagenet"
+    assert settings.data.sources[1].weight == 0.5
+    assert settings.data.sources[1].features == {"identity": "label"}
+    assert settings.data.sources[0] == SETTINGS.data.sources[0]
+    assert settings.evaluation.false_accept_rates == (0.1, 0.01)
+    assert settings.export.tflite == ("int8",)
+    assert settings.tuning.loss_weight_range == (0.5, 2.0)
+    assert config.override(settings, {"model.weights": "none"}).model.weights is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "training.epoch",
+            "3",
+            r"no setting 'training.epoch'; did you mean training.epochs\? training has: ep",
+        ),
+        ("trainig.epochs", "3", "did you mean training"),
+        ("model.epochs", "3", "did you mean training.epochs"),
+        ("training.zzz", "3", "no setting 'training.zzz'. training has: epochs, batch_size"),
+        ("training.epochs", "three", "training.epochs must be a whole number, such as 10; got 'three'"),
+        ("training.epochs", "0", "training.epochs: .*at least 1.*got 0"),
+        ("training.epochs", "1.5", "must be a whole number"),
+        ("training.optimizer", "adam", r"training.optimizer: .*sgd.*adamw.*got 'adam'"),
+        ("training.learning_rate", "-1", "training.learning_rate: .*above 0.*got -1"),
+        (
+            "data.central_crop",
+            "1",
+            "no setting 'data.central_crop'; did you mean data.sources.0.central_crop",
+        ),
+        ("data.sources.2.weight", "1", "data.sources has 2 entries; give a number from 0 to 1"),
+        ("data.sources.0.central_crop", "1.5", r"central_crop: .*\(0, 1\].*got 1.5"),
+        ("training", "3", "training is a group of settings; name one of them, such as training.epochs"),
+        ("training.epochs.x", "3", "training.epochs is one value"),
+        ("tuning.loss_weight_range", "1", "must be numbers separated by commas"),
+        ("export.tflite", "int9", "export.tflite: .*int8.*got 'int9'"),
+        ("data.sources.0.features", "label", "must be a mapping"),
+    ],
+)
+def test_a_wrong_name_or_value_is_explained(name, text, message):
+    with pytest.raises(ValueError, match=message):
+        config.override(SETTINGS, {name: text})
+
+
+def test_every_setting_is_described():
+    undescribed = [name for name, _, text in config.describe(SETTINGS) if not text]
+    assert undescribed == []
+
+
+def test_a_settings_file_is_python(tmp_path: Path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from kfer.settings import PipelineSettings\nsettings = PipelineSettings(name='mine')\n"
+    )
+    assert config.load_settings(file).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("settings = 3", "must define `settings = PipelineSettings"),
+        ("raise KeyError('x')", "cannot be run: KeyError"),
+        ("from kfer.settings import TrainingSettings\nTrainingSettings(epochs=0)", "epochs must be"),
+    ],
+)
+def test_a_bad_settings_file_is_explained(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "bad.py"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        config.load_settings(file)
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"no settings file .*none\.py"):
+        config.load_settings(tmp_path / "none.py")
