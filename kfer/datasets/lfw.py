@@ -1,0 +1,267 @@
+"""Labeled Faces in the Wild: 13,233 photographs of 5,749 people, and its verification pairs."""
+
+import csv
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from kfer import spec
+from kfer.datasets import archives, naming
+
+_ADVICE = (
+    "LFW is described at http://vis-www.cs.umass.edu/lfw/ and kept, with its lists of pairs, by "
+    "https://figshare.com/authors/_/3118605 (scikit-learn's fetch_lfw_people downloads it from "
+    "there): put lfw-deepfunneled.tgz (or lfw-funneled.tgz, lfw.tgz, or the extracted folder), "
+    "pairs.txt, pairsDevTrain.txt and pairsDevTest.txt into <data folder>/lfw."
+)
+_SOURCES = ("lfw-deepfunneled", "lfw-funneled", "lfw_funneled", "lfw")
+_LEGEND = "expression_legend.csv"
+_VALIDATION_PERCENT = 8
+_LEGEND_EXPRESSIONS: dict[str, str | int] = {
+    "anger": "angry",
+    "contempt": spec.MISSING_LABEL,
+    "disgust": "disgust",
+    "fear": "fear",
+    "happiness": "happy",
+    "neutral": "neutral",
+    "sadness": "sad",
+    "surprise": "surprise",
+}
+_PAIRS_FILES = {
+    "view1_train": "pairsDevTrain.txt",
+    "view1_test": "pairsDevTest.txt",
+    "view2": "pairs.txt",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images, as "Name/Name_0001.jpg", and their fold (-1 where the list has no folds)."""
+
+    filename_a: str
+    filename_b: str
+    is_same: bool
+    fold: int
+
+
+class KferLfw(tfds.core.GeneratorBasedBuilder):
+    """Config people: splits of disjoint people. Config pairs: the official pairs of View 1 and 2.
+
+    In config people, test has the people of pairsDevTest.txt; of everybody else, validation has
+    those whose name's SHA-256 is below 8 modulo 100, and train has the rest. Expressions come from
+    expression_legend.csv where that file is present, and are missing (-1) else.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="people", description="Single images, split by people."),
+        tfds.core.BuilderConfig(
+            name="pairs", description="Verification pairs: view1_train, view1_test, view2."
+        ),
+    ]
+    DEFAULT_BUILDER_CONFIG_NAME = "people"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        f"{_ADVICE} Optional: {_LEGEND} with columns image (Name_0001.jpg) and emotion from "
+        "https://github.com/muxspace/facial_expressions, in the same folder."
+    )
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        image = tfds.features.Image(shape=(None, None, 3))
+        if self.builder_config.name == "pairs":
+            features = {
+                spec.IMAGE_A: image,
+                spec.IMAGE_B: image,
+                spec.SAME: tfds.features.ClassLabel(names=["different", "same"]),
+                spec.FOLD: tfds.features.Scalar(dtype=np.int32),
+                "filename_a": tfds.features.Text(),
+                "filename_b": tfds.features.Text(),
+            }
+        else:
+            features = {
+                spec.IMAGE: image,
+                # The names are known once the archive was read.
+                spec.IDENTITY: tfds.features.ClassLabel(),
+                spec.EXPRESSION: tfds.features.ClassLabel(names=spec.EXPRESSIONS),
+                spec.FILENAME: tfds.features.Text(),
+            }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Press photographs of faces, 250 x 250 pixels, the face in the middle.",
+            features=tfds.features.FeaturesDict(features),
+            homepage="http://vis-www.cs.umass.edu/lfw/",
+            license="Press photographs, for research. Expression labels: Apache-2.0.",
+            citation=_CITATION,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        folder = archives.dataset_folder(dl_manager.manual_dir, "lfw")
+        source = archives.find(
+            folder, [name + suffix for name in _SOURCES for suffix in (".tgz", "")], _ADVICE
+        )
+        is_pairs = self.builder_config.name == "pairs"
+        lists = {
+            split: archives.find(folder, (filename,), _ADVICE)
+            for split, filename in _PAIRS_FILES.items()
+            if is_pairs or split == "view1_test"
+        }
+        pairs = {split: read_pairs(path) for split, path in lists.items()}
+        images = _read_images(source)
+        if is_pairs:
+            return {split: self._generate_pairs(images, pairs[split], lists[split]) for split in pairs}
+        people = sorted({_person(filename) for filename in images})
+        self.info.features[spec.IDENTITY].names = people
+        expressions = _read_legend(folder / _LEGEND)
+        test_people = {
+            _person(filename)
+            for pair in pairs["view1_test"]
+            for filename in (pair.filename_a, pair.filename_b)
+        }
+        split_of = {person: _split_of(person, test_people) for person in people}
+        return {
+            split: self._generate_examples(
+                {name: image for name, image in images.items() if split_of[_person(name)] == split},
+                expressions,
+            )
+            for split in spec.SPLITS
+        }
+
+    def _generate_examples(
+        self, images: Mapping[str, bytes], expressions: Mapping[str, str | int]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for filename, image in images.items():
+            yield (
+                filename,
+                {
+                    spec.IMAGE: image,
+                    spec.IDENTITY: _person(filename),
+                    spec.EXPRESSION: expressions.get(PurePosixPath(filename).name, spec.MISSING_LABEL),
+                    spec.FILENAME: filename,
+                },
+            )
+
+    def _generate_pairs(
+        self, images: Mapping[str, bytes], pairs: list[Pair], source: Path
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for number, pair in enumerate(pairs):
+            for filename in (pair.filename_a, pair.filename_b):
+                if filename not in images:
+                    raise ValueError(
+                        f"{source} names {filename}, which is not among LFW's images. {_ADVICE}"
+                    )
+            yield (
+                f"{number:05d}",
+                {
+                    spec.IMAGE_A: images[pair.filename_a],
+                    spec.IMAGE_B: images[pair.filename_b],
+                    spec.SAME: int(pair.is_same),
+                    spec.FOLD: pair.fold,
+                    "filename_a": pair.filename_a,
+                    "filename_b": pair.filename_b,
+                },
+            )
+
+
+def read_pairs(source: Path) -> list[Pair]:
+    """Returns the pairs of a list in LFW's own format.
+
+    The first line has the number of pairs of each kind, after the number of folds where there are
+    folds. Each fold has that many lines "name number number" of one person, then as many
+    "name number name number" of two.
+
+    Raises:
+        ValueError: A line has another form, or there are more or fewer lines than announced.
+    """
+    rows = [line.split() for line in source.read_text("utf-8").splitlines() if line.strip()]
+    try:
+        header, *lines = rows
+        num_folds, pairs_of_kind = (1, *map(int, header))[-2:]
+        has_folds = len(header) == 2
+        pairs = []
+        for number, fields in enumerate(lines):
+            fold = number // (2 * pairs_of_kind) if has_folds else spec.MISSING_LABEL
+            pairs.append(_pair(fields, fold))
+    except ValueError as error:
+        raise ValueError(
+            f"{source} is not a list of pairs in LFW's format ({error}). {_ADVICE}"
+        ) from error
+    expected = 2 * num_folds * pairs_of_kind
+    if len(pairs) != expected:
+        raise ValueError(f"{source} announces {expected} pairs but has {len(pairs)}. {_ADVICE}")
+    return pairs
+
+
+def _pair(fields: list[str], fold: int) -> Pair:
+    if len(fields) == 3:
+        name, number_a, number_b = fields
+        return Pair(_filename(name, number_a), _filename(name, number_b), True, fold)
+    if len(fields) == 4:
+        name_a, number_a, name_b, number_b = fields
+        return Pair(_filename(name_a, number_a), _filename(name_b, number_b), False, fold)
+    raise ValueError(f"expected 3 or 4 fields, got {fields}")
+
+
+def _filename(person: str, number: str) -> str:
+    return f"{person}/{person}_{int(number):04d}.jpg"
+
+
+def _person(filename: str) -> str:
+    return PurePosixPath(filename).parts[0]
+
+
+def _split_of(person: str, test_people: set[str]) -> str:
+    if person in test_people:
+        return spec.TEST
+    percent = int(hashlib.sha256(person.encode()).hexdigest(), 16) % 100
+    return spec.VALIDATION if percent < _VALIDATION_PERCENT else spec.TRAIN
+
+
+def _read_images(source: Path) -> dict[str, bytes]:
+    """All images by "Name/Name_0001.jpg": about 110 MB, which spares reading the archive again."""
+    images = {}
+    for name, content in archives.read_files(source, archives.is_image, _ADVICE):
+        parts = PurePosixPath(name).parts
+        if len(parts) < 2:
+            raise ValueError(f"{source} has {name}, which lies in no person's folder. {_ADVICE}")
+        images["/".join(parts[-2:])] = content
+    if not images:
+        raise ValueError(f"{source} holds no images. {_ADVICE}")
+    return images
+
+
+def _read_legend(source: Path) -> dict[str, str | int]:
+    """The expression of each labelled file; missing where two labels differ."""
+    expressions: dict[str, str | int] = {}
+    if not source.exists():
+        return expressions
+    with source.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"image", "emotion"} <= set(reader.fieldnames or ()):
+            raise ValueError(f"{source} has the columns {reader.fieldnames}; expected image and emotion")
+        for row in reader:
+            label = naming.check_name(
+                row["emotion"].strip().lower(),
+                tuple(_LEGEND_EXPRESSIONS),
+                f"Emotion in line {reader.line_num} of {source}",
+            )
+            expression = _LEGEND_EXPRESSIONS[label]
+            if expressions.setdefault(row["image"], expression) != expression:
+                expressions[row["image"]] = spec.MISSING_LABEL
+    return expressions
+
+
+_CITATION = """\
+@techreport{huang2007labeled,
+  title = {Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained
+    Environments},
+  author = {Huang, Gary B. and Ramesh, Manu and Berg, Tamara and Learned-Miller, Erik},
+  institution = {University of Massachusetts, Amherst},
+  number = {07-49},
+  year = {2007}
+}
+"""
