@@ -14,16 +14,37 @@ from kfer.input_pipeline.decoded import (
     write_decoded,
     write_decoded_pairs,
 )
+from kfer.input_pipeline.ingestion import decode_source, write_sources
+from kfer.input_pipeline.records import (
+    count_records,
+    iterate_examples,
+    read_examples,
+    read_pairs,
+    write_examples,
+    write_pairs,
+)
+from kfer.input_pipeline.sources import assign_identities, read_source, to_global
 
 __all__ = [
     "Decoded",
     "DecodedPairs",
+    "assign_identities",
+    "count_records",
+    "decode_source",
     "for_evaluation",
     "for_training",
+    "iterate_examples",
     "load_decoded",
     "load_pairs",
     "measure_speed",
+    "read_examples",
+    "read_pairs",
+    "read_source",
     "steps_per_epoch",
+    "to_global",
     "write_decoded",
     "write_decoded_pairs",
+    "write_examples",
+    "write_pairs",
+    "write_sources",
 ]

@@ -4,7 +4,7 @@ Not compressed, unlike TFX's default, because the images in them are already: th
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,18 @@ def read_examples(folder: Path) -> tf.data.Dataset:
         FileNotFoundError: If the folder has no record file.
     """
     return _read(folder, _EXAMPLE)
+
+
+def iterate_examples(folder: Path) -> Iterator[dict[str, Any]]:
+    """What `write_examples` wrote, in order, as Python values: bytes, integers, and a str filename.
+
+    Raises:
+        FileNotFoundError: If the folder has no record file.
+    """
+    for example in read_examples(folder).prefetch(64).as_numpy_iterator():
+        labels = {name: int(example[name]) for name, kind in _EXAMPLE.items() if kind is _INT}
+        filename = example[spec.FILENAME].decode()
+        yield {**labels, spec.IMAGE: example[spec.IMAGE], spec.FILENAME: filename}
 
 
 def write_pairs(pairs: Iterable[Mapping[str, Any]], folder: Path) -> int:

@@ -19,6 +19,7 @@ def test_examples_come_back_in_order(tmp_path):
     assert records.write_examples(examples, tmp_path / "Split-train") == 5
     read = list(records.read_examples(tmp_path / "Split-train").as_numpy_iterator())
     assert [{**e, "filename": e["filename"].decode()} for e in read] == examples
+    assert list(records.iterate_examples(tmp_path / "Split-train")) == examples
 
 
 def test_pairs_come_back(tmp_path):
