@@ -1,0 +1,264 @@
+"""What is wrong or odd about the examples."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from kfer import spec
+from kfer.data_validation import names
+
+ERROR, WARNING = anomalies_pb2.AnomalyInfo.ERROR, anomalies_pb2.AnomalyInfo.WARNING
+_TYPES = anomalies_pb2.AnomalyInfo
+_DATASET = "dataset"
+
+#: Training examples below which a class is called rare.
+FEW_EXAMPLES = 10
+#: Times that the largest class may outnumber the smallest.
+LARGEST_IMBALANCE = 10
+
+
+@dataclass(frozen=True)
+class _Anomaly:
+    feature: str
+    type: int
+    severity: int
+    short: str
+    description: str
+
+
+def validate(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+    max_bad_image_share: float,
+    tasks: Collection[str] = (spec.EXPRESSION, spec.IDENTITY),
+) -> anomalies_pb2.Anomalies:
+    """Returns what is wrong (errors) or odd (warnings) about the examples.
+
+    Errors are: more images than allowed that do not decode; labels outside the schema's domain; no
+    training example; a task without a training label; fewer than two people to train on.
+
+    Each anomaly has an entry of its own, whose path names the feature; that of empty splits is
+    `dataset_anomaly_info`.
+
+    Args:
+        statistics: From `compute_statistics`.
+        schema: From `infer_schema`, maybe edited.
+        max_bad_image_share: Share of a split, in [0, 1], above which undecodable images are an error.
+        tasks: The tasks that are trained, of "expression" and "identity"; the others need no labels.
+
+    Raises:
+        ValueError: There are no statistics of a training split.
+    """
+    training = names.split(statistics, spec.TRAIN)
+    anomalies = anomalies_pb2.Anomalies(baseline=schema)
+    empty = [dataset.name for dataset in statistics.datasets if not dataset.num_examples]
+    if empty:
+        anomalies.dataset_anomaly_info.CopyFrom(_info(_of_empty_splits(empty)))
+    for dataset in statistics.datasets:
+        if not dataset.num_examples:
+            continue
+        found = [*_of_images(dataset, max_bad_image_share), *_of_domains(dataset, schema)]
+        if spec.EXPRESSION in tasks:
+            found += _of_expressions(dataset, training)
+        if spec.IDENTITY in tasks:
+            found += _of_identities(dataset)
+        for anomaly in found:
+            key = f"{anomaly.feature}: {anomaly.short}"
+            anomalies.anomaly_info[key].CopyFrom(_info(anomaly))
+    return anomalies
+
+
+def has_errors(anomalies: anomalies_pb2.Anomalies) -> bool:
+    """Whether any anomaly is an error."""
+    return any(row["severity"] == "ERROR" for row in anomaly_rows(anomalies))
+
+
+def anomaly_rows(anomalies: anomalies_pb2.Anomalies) -> list[dict[str, str]]:
+    """Returns one dict an anomaly, errors first: `feature`, `severity` ("ERROR" or "WARNING"), `short`
+    and `description`; the feature of one that concerns whole splits is "dataset".
+    """
+    infos = list(anomalies.anomaly_info.values())
+    if anomalies.HasField("dataset_anomaly_info"):
+        infos.append(anomalies.dataset_anomaly_info)
+    rows = [
+        {
+            "feature": "/".join(info.path.step) or _DATASET,
+            "severity": _TYPES.Severity.Name(info.severity),
+            "short": info.short_description,
+            "description": info.description,
+        }
+        for info in infos
+    ]
+    return sorted(rows, key=lambda row: (row["severity"], row["feature"], row["short"]))
+
+
+def _info(anomaly: _Anomaly) -> anomalies_pb2.AnomalyInfo:
+    info = anomalies_pb2.AnomalyInfo(
+        severity=anomaly.severity,
+        short_description=anomaly.short,
+        description=anomaly.description,
+    )
+    if anomaly.feature != _DATASET:
+        info.path.step.append(anomaly.feature)
+    info.reason.add(type=anomaly.type, short_description=anomaly.short, description=anomaly.description)
+    return info
+
+
+def _of_empty_splits(empty: list[str]) -> _Anomaly:
+    return _Anomaly(
+        _DATASET,
+        _TYPES.DATASET_LOW_NUM_EXAMPLES,
+        ERROR if spec.TRAIN in empty else WARNING,
+        f"No example in {', '.join(empty)}",
+        f"Expected examples in every split; {', '.join(empty)} have none. "
+        "Check `splits` of the sources in the settings.",
+    )
+
+
+def _of_images(
+    dataset: statistics_pb2.DatasetFeatureStatistics, max_bad_image_share: float
+) -> Iterator[_Anomaly]:
+    split, total = dataset.name, dataset.num_examples
+    image = names.feature(dataset, spec.IMAGE)
+
+    def warning(name: str, short: str, description: str) -> Iterator[_Anomaly]:
+        count = names.number(image, name)
+        if count:
+            yield _Anomaly(
+                spec.IMAGE,
+                _TYPES.CUSTOM_VALIDATION,
+                WARNING,
+                f"{short} {split}",
+                f"{count:,} of {total:,} images of {split} {description}; "
+                f"such as {', '.join(names.filenames(image, name))}.",
+            )
+
+    bad = names.number(image, names.UNDECODABLE)
+    if bad:
+        yield _Anomaly(
+            spec.IMAGE,
+            _TYPES.LOW_SUPPORTED_IMAGE_FRACTION,
+            ERROR if bad > max_bad_image_share * total else WARNING,
+            f"Undecodable images in {split}",
+            f"{bad:,} of {total:,} images of {split} ({bad / total:.1%}) cannot be decoded and are left "
+            f"out; at most {max_bad_image_share:.1%} may be. They are no whole JPEG, PNG, BMP or GIF; "
+            f"such as {', '.join(names.filenames(image, names.UNDECODABLE))}.",
+        )
+    yield from warning(names.BLANK, "Blank images in", "are of one colour all over")
+    yield from warning(
+        names.IN_TRAINING,
+        "Training images in",
+        "are identical to a training image, which flatters every figure measured on them",
+    )
+
+
+def _of_domains(
+    dataset: statistics_pb2.DatasetFeatureStatistics, schema: schema_pb2.Schema
+) -> Iterator[_Anomaly]:
+    for feature in schema.feature:
+        if not feature.HasField("int_domain"):
+            continue
+        values = names.value_range(names.feature(dataset, feature.name), names.VALUE)
+        domain = feature.int_domain
+        if values is None:
+            continue
+        too_big = domain.HasField("max") and values["max"] > domain.max
+        if values["min"] < domain.min or too_big:
+            allowed = f"{domain.min} to {domain.max}" if domain.HasField("max") else f"{domain.min} up"
+            yield _Anomaly(
+                feature.name,
+                _TYPES.INT_TYPE_BIG_INT if too_big else _TYPES.INT_TYPE_SMALL_INT,
+                ERROR,
+                f"Labels outside the domain in {dataset.name}",
+                f"Expected labels from {allowed}, or {spec.MISSING_LABEL} for a missing one; those of "
+                f"{dataset.name} go from {values['min']:.0f} to {values['max']:.0f}. "
+                "Check the source's labels, and `expressions` in the settings.",
+            )
+
+
+def _of_expressions(
+    dataset: statistics_pb2.DatasetFeatureStatistics,
+    training: statistics_pb2.DatasetFeatureStatistics,
+) -> Iterator[_Anomaly]:
+    yield from _of_labels(dataset, spec.EXPRESSION)
+    expression = names.feature(dataset, spec.EXPRESSION)
+    if not names.num_labelled(expression):
+        return
+    classes = names.by_name(expression)
+
+    def warning(short: str, description: str) -> _Anomaly:
+        return _Anomaly(
+            spec.EXPRESSION, _TYPES.CUSTOM_VALIDATION, WARNING, f"{short} {dataset.name}", description
+        )
+
+    if dataset.name != spec.TRAIN:
+        trained = names.by_name(names.feature(training, spec.EXPRESSION))
+        unknown = {name: count for name, count in classes.items() if count and not trained.get(name)}
+        if unknown:
+            yield warning(
+                "Untrained classes in",
+                f"{dataset.name} has classes without a training example: {_listed(unknown)}.",
+            )
+        return
+    rare = {name: count for name, count in classes.items() if count < FEW_EXAMPLES}
+    if rare:
+        yield warning(
+            "Rare classes in",
+            f"Classes with fewer than {FEW_EXAMPLES} training examples: {_listed(rare)}.",
+        )
+    present = {name: count for name, count in classes.items() if count}
+    largest, smallest = (choose(present, key=present.__getitem__) for choose in (max, min))
+    if present[largest] > LARGEST_IMBALANCE * present[smallest]:
+        yield warning(
+            "Unbalanced classes in",
+            f"There are {present[largest] / present[smallest]:.1f} times as many examples of {largest} "
+            f"({present[largest]:,}) as of {smallest} ({present[smallest]:,}); "
+            f"expected at most {LARGEST_IMBALANCE} times.",
+        )
+
+
+def _of_identities(dataset: statistics_pb2.DatasetFeatureStatistics) -> Iterator[_Anomaly]:
+    yield from _of_labels(dataset, spec.IDENTITY)
+    people = names.feature(dataset, spec.IDENTITY).string_stats.unique
+    if people == 1:
+        yield _Anomaly(
+            spec.IDENTITY,
+            _TYPES.FEATURE_TYPE_LOW_UNIQUE,
+            _severity_in(dataset.name),
+            f"Fewer than two people in {dataset.name}",
+            f"Expected at least two people in {dataset.name}, to tell them apart; got one.",
+        )
+
+
+def _of_labels(dataset: statistics_pb2.DatasetFeatureStatistics, label: str) -> Iterator[_Anomaly]:
+    """What concerns either task: no label at all, or identical images that disagree."""
+    split, feature = dataset.name, names.feature(dataset, label)
+    if not names.num_labelled(feature):
+        yield _Anomaly(
+            label,
+            _TYPES.FEATURE_TYPE_NOT_PRESENT,
+            _severity_in(split),
+            f"No {label} label in {split}",
+            f"Expected at least one example of {split} with a label for {label}; none of "
+            f"{dataset.num_examples:,} has one. Add a source that has, or turn the task off with "
+            f"training.{label}_weight 0.",
+        )
+    groups = names.number(feature, names.CONTRADICTED)
+    if groups:
+        yield _Anomaly(
+            label,
+            _TYPES.CUSTOM_VALIDATION,
+            WARNING,
+            f"Contradictory labels in {split}",
+            f"{groups:,} groups of identical images, the first of them in {split}, have several labels "
+            f"for {label}; such as {', '.join(names.filenames(feature, names.CONTRADICTED))}.",
+        )
+
+
+def _severity_in(split: str) -> int:
+    return ERROR if split == spec.TRAIN else WARNING
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in counts.items())
