@@ -135,7 +135,7 @@ def _disk_full_message(dataset: tfds.core.DatasetBuilder, download_dir: Path) ->
     free = shutil.disk_usage(place).free
     message = f"The disk of {place} is full: {free / 1e6:,.0f} MB are free"
     if dataset.MANUAL_DOWNLOAD_INSTRUCTIONS:
-        folder = archives.dataset_folder(download_dir, dataset.name.removeprefix("kfer_"))
+        folder = archives.dataset_folder(download_dir, getattr(dataset, "FOLDER", ""))
         needed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         message += f", {dataset.info.full_name} needs about {needed / 1e6:,.0f} MB"
     return message + ". Free space, or choose another folder; what was half written is gone."

@@ -41,6 +41,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
     Image bytes pass through untouched, so that damaged images are kept for the statistics to count.
     """
 
+    FOLDER = "fer2013"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
     BUILDER_CONFIGS = [
@@ -85,7 +86,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        folder = archives.dataset_folder(dl_manager.manual_dir, "fer2013")
+        folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
         source = archives.find(folder, ("archive.zip", "train", "fer2013.csv"), _ADVICE)
         if source.name == "train":
             source = folder

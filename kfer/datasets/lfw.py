@@ -14,10 +14,11 @@ from kfer import spec
 from kfer.datasets import archives, naming
 
 _ADVICE = (
-    "LFW is described at http://vis-www.cs.umass.edu/lfw/ and kept, with its lists of pairs, by "
-    "https://figshare.com/authors/_/3118605 (scikit-learn's fetch_lfw_people downloads it from "
-    "there): put lfw-deepfunneled.tgz (or lfw-funneled.tgz, lfw.tgz, or the extracted folder), "
-    "pairs.txt, pairsDevTrain.txt and pairsDevTest.txt into <data folder>/lfw."
+    "LFW is described at http://vis-www.cs.umass.edu/lfw/. The aligned lfw-deepfunneled is at "
+    "https://www.kaggle.com/datasets/jessicali9530/lfw-dataset; scikit-learn keeps, under "
+    "https://ndownloader.figshare.com/files/, lfw-funneled.tgz (5976015), pairs.txt (5976006), "
+    "pairsDevTest.txt (5976009) and pairsDevTrain.txt (5976012). Put lfw-deepfunneled.tgz (or "
+    "lfw-funneled.tgz, lfw.tgz, or the extracted folder) and the three lists into <data folder>/lfw."
 )
 _SOURCES = ("lfw-deepfunneled", "lfw-funneled", "lfw_funneled", "lfw")
 _LEGEND = "expression_legend.csv"
@@ -57,6 +58,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
     expression_legend.csv where that file is present, and are missing (-1) else.
     """
 
+    FOLDER = "lfw"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
     BUILDER_CONFIGS = [
@@ -67,8 +69,8 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "people"
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"{_ADVICE} Optional: {_LEGEND} with columns image (Name_0001.jpg) and emotion from "
-        "https://github.com/muxspace/facial_expressions, in the same folder."
+        f"{_ADVICE} Optional, in the same folder: {_LEGEND}, which is data/legend.csv of "
+        "https://github.com/muxspace/facial_expressions, with columns image and emotion."
     )
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -100,7 +102,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        folder = archives.dataset_folder(dl_manager.manual_dir, "lfw")
+        folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
         source = archives.find(
             folder, [name + suffix for name in _SOURCES for suffix in (".tgz", "")], _ADVICE
         )
