@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +60,9 @@ def write_sources(
         )
         written = progress(examples(split), f"{split} examples written", total)
         counts[split] = records.write_examples(written, folder / f"Split-{split}")
-    pairs = chain.from_iterable(
-        _pairs(index, source, data_dir, prepared_dir) for index, source in enumerate(data.sources)
-    )
-    has_pairs = any(source.pairs for source in data.sources)
-    num_pairs = (
-        records.write_pairs(progress(pairs, "pairs written"), folder / "Split-pairs") if has_pairs else 0
-    )
+    num_pairs = 0
+    if any(source.pairs for source in data.sources):
+        num_pairs = records.write_pairs(_pairs(data, data_dir, prepared_dir), folder / "Split-pairs")
     return {
         "expressions": list(data.expressions),
         "sources": [source.dataset for source in data.sources],
@@ -137,11 +132,12 @@ def _prepared(
     return builder
 
 
-def _pairs(
-    index: int, source: SourceSettings, data_dir: str | Path, prepared_dir: Path
-) -> Iterator[dict[str, Any]]:
-    if source.pairs:
-        builder = _prepared(source.pairs_dataset, source, data_dir, prepared_dir)
-        for split in source.pairs:
-            for pair in read_pairs(builder, split, source):
-                yield {**pair, spec.SOURCE: index}
+def _pairs(data: DataSettings, data_dir: str | Path, prepared_dir: Path) -> Iterator[dict[str, Any]]:
+    for index, source in enumerate(data.sources):
+        if source.pairs:
+            builder = _prepared(source.pairs_dataset, source, data_dir, prepared_dir)
+            for split in source.pairs:
+                total = num_examples(builder, split, source)
+                pairs = progress(read_pairs(builder, split, source), f"pairs of {split} written", total)
+                for pair in pairs:
+                    yield {**pair, spec.SOURCE: index}

@@ -33,6 +33,8 @@ _PAIR = {
 # A record is its length (8 bytes) and the length's checksum (4), the data, and the data's checksum (4).
 _HEADER = struct.Struct("<Q4x")
 _FOOTER_BYTES = 4
+# Crossing from TensorFlow to Python costs as much for many examples as for one.
+_CHUNK = 64
 
 
 def write_examples(examples: Iterable[Mapping[str, Any]], folder: Path) -> int:
@@ -68,10 +70,12 @@ def iterate_examples(folder: Path) -> Iterator[dict[str, Any]]:
     Raises:
         FileNotFoundError: If the folder has no record file.
     """
-    for example in read_examples(folder).prefetch(64).as_numpy_iterator():
-        labels = {name: int(example[name]) for name, kind in _EXAMPLE.items() if kind is _INT}
-        filename = example[spec.FILENAME].decode()
-        yield {**labels, spec.IMAGE: example[spec.IMAGE], spec.FILENAME: filename}
+    for chunk in read_examples(folder).batch(_CHUNK).prefetch(1).as_numpy_iterator():
+        # Python's own numbers, not NumPy's; bytes stay bytes.
+        columns = [chunk[name].tolist() for name in _EXAMPLE]
+        for values in zip(*columns, strict=True):
+            example = dict(zip(_EXAMPLE, values, strict=True))
+            yield {**example, spec.FILENAME: example[spec.FILENAME].decode()}
 
 
 def write_pairs(pairs: Iterable[Mapping[str, Any]], folder: Path) -> int:

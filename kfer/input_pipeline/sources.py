@@ -13,6 +13,8 @@ from kfer.settings import SourceSettings
 Identity = int | str
 
 _EVERY_OTHER_NAME = "*"
+# Crossing from TensorFlow to Python costs as much for many examples as for one.
+_CHUNK = 64
 
 
 def read_source(
@@ -176,7 +178,9 @@ def _read(
         decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True), skipped),
         read_config=tfds.ReadConfig(try_autocache=False),
     )
-    yield from tfds.as_numpy(dataset)
+    for chunk in dataset.batch(_CHUNK).prefetch(1).as_numpy_iterator():
+        for values in zip(*chunk.values(), strict=True):
+            yield dict(zip(chunk, values, strict=True))
 
 
 def _expression_reader(
