@@ -1,0 +1,78 @@
+"""The files that say what an exported model is: labels.txt and model.json."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import kfer
+
+
+def write_labels(path: Path, labels: Sequence[str]) -> None:
+    """Writes the names of a classifier's outputs, one a line, in their order.
+
+    Raises:
+        ValueError: There is no label, or one would not be exactly one line.
+    """
+    bad = [label for label in labels if not label or label.splitlines() != [label]]
+    if bad or not labels:
+        raise ValueError(f"labels are one line of text each and at least one; got {list(labels)}")
+    path.write_text("\n".join(labels) + "\n", encoding="utf-8")
+
+
+def write_model_json(
+    path: Path,
+    *,
+    name: str,
+    image_size: int,
+    channels: int,
+    expressions: Sequence[str],
+    outputs: Sequence[str],
+    embedding_size: int | None,
+    verification: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any],
+    parity: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Writes what a user of the model must know, and lists the files beside it.
+
+    Call it last: every file that lies in the folder of `path`, or below, is listed under its
+    relative path with its "sha256" and its size in "bytes".
+
+    Args:
+        path: Where to write, `<model folder>/model.json`.
+        name: The model's name.
+        image_size: Height and width of the network's input in pixels.
+        channels: 1 where the network sees grey, 3 for RGB. The exports take RGB either way.
+        expressions: The expression classes in the order of the output; empty without that task.
+        outputs: The exports' outputs: "expression", "embedding" or both.
+        embedding_size: Numbers in an embedding; None without that task.
+        verification: The Evaluator's threshold, and how it was chosen; None without that task.
+        metrics: The Evaluator's figures.
+        parity: The `parity_report` of each export.
+
+    Raises:
+        ValueError: A figure is not finite, so JSON cannot hold it.
+    """
+    folder = path.parent
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and f != path)
+    description = {
+        "name": name,
+        "kfer_version": kfer.__version__,
+        "image_size": image_size,
+        "channels": channels,
+        "expressions": list(expressions),
+        "outputs": list(outputs),
+        "embedding_size": embedding_size,
+        "verification": verification,
+        "metrics": metrics,
+        "parity": parity,
+        "files": {f.relative_to(folder).as_posix(): _fingerprint(f) for f in files},
+    }
+    path.write_text(json.dumps(description, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _fingerprint(path: Path) -> dict[str, str | int]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, "bytes": path.stat().st_size}

@@ -1,0 +1,113 @@
+"""The model for servers: a SavedModel as TensorFlow Serving expects it."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from kfer import preprocessing, spec
+from kfer.export import network
+from kfer.export.description import write_labels
+
+
+def save_saved_model(
+    model: keras.Model,
+    folder: Path,
+    labels: Mapping[str, Sequence[str]],
+    image_size: int,
+    channels: int,
+) -> None:
+    """Writes a SavedModel that computes in float32 and needs nothing but TensorFlow to load.
+
+    Signatures: "serving_default" takes `image_bytes`, a string `[n]` of JPEG, PNG, BMP or GIF
+    files; "image_tensor" takes `images`, RGB uint8 `[n, height, width, 3]` of any size. Both give,
+    where the network has them, float32 "expression", probabilities `[n, num_expressions]`, and
+    "embedding", L2-normalised `[n, embedding_size]`.
+
+    Args:
+        model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to
+            "expression" logits, "embedding" or both.
+        folder: Where to write: saved_model.pb, variables/ and assets/labels.txt.
+        labels: Under "expression" the classes in the order of the output.
+        image_size: Height and width of the network's input in pixels.
+        channels: 1 for grey, 3 for RGB.
+
+    Raises:
+        ValueError: The network has no output to export, or another number of classes than labels.
+    """
+    _check_labels(model, labels)
+    with tempfile.TemporaryDirectory() as temporary:
+        served = _ServedModel(model, image_size, channels)
+        if spec.EXPRESSION in labels:
+            labels_path = Path(temporary) / "labels.txt"
+            write_labels(labels_path, labels[spec.EXPRESSION])
+            served.labels = tf.saved_model.Asset(str(labels_path))
+        signatures = {
+            "serving_default": served.of_bytes,
+            "image_tensor": served.of_tensor,
+        }
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(served, str(folder), signatures, options)
+
+
+class _ServedModel(tf.Module):
+    """What is saved: the variables, the labels and one function a signature."""
+
+    def __init__(self, model: keras.Model, image_size: int, channels: int) -> None:
+        super().__init__()
+        network_ = network.without_tails(model)
+        self.network_variables = [variable.value for variable in network_.variables]
+
+        def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            images = tf.ensure_shape(images, [None, image_size, image_size, channels])
+            return network.add_tails(network_(tf.cast(images, tf.float32), training=False))
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+        def of_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            return predict(_decode(image_bytes, image_size, channels))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")])
+        def of_tensor(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return predict(preprocessing.prepare_images(images, image_size, channels))
+
+        self.of_bytes = of_bytes
+        self.of_tensor = of_tensor
+
+
+def _decode(image_bytes: tf.Tensor, image_size: int, channels: int) -> tf.Tensor:
+    """The network's input, uint8 `[n, image_size, image_size, channels]`.
+
+    A dataset, not `tf.map_fn`: only it goes on after an item that does not decode, so that the
+    error can name every such item.
+    """
+
+    def prepare(index: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return index, preprocessing.prepare(encoded, image_size, channels)
+
+    count = tf.size(image_bytes, tf.int64)
+    # A last element that always decodes: a batch cannot be taken of nothing.
+    last = (count, tf.zeros([image_size, image_size, channels], tf.uint8))
+    decoded = (
+        tf.data.Dataset.from_tensor_slices(image_bytes)
+        .enumerate()
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .ignore_errors()
+        .concatenate(tf.data.Dataset.from_tensors(last))
+        .batch(count + 1)
+    )
+    indices, images = decoded.get_single_element()
+    missing = tf.sets.difference([tf.range(count)], [indices[:-1]]).values
+    message = "image_bytes: these items, counted from 0, are no whole JPEG, PNG, BMP or GIF image:"
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(missing) == 0, [message, missing])]):
+        return images[:-1]
+
+
+def _check_labels(model: keras.Model, labels: Mapping[str, Sequence[str]]) -> None:
+    expected = {}
+    if spec.EXPRESSION in network.output_names(model):
+        expected[spec.EXPRESSION] = model.output[spec.EXPRESSION].shape[-1]
+    found = {name: len(names) for name, names in labels.items()}
+    if found != expected:
+        raise ValueError(f"the network needs {expected} labels; got {found}")

@@ -1,0 +1,47 @@
+"""Runs an exported model on images, in a process of its own: `python -m kfer.inference --help`."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kfer.inference.runtime import load
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line.
+
+    Args:
+        arguments: The command line's arguments; None takes this process's own.
+
+    Raises:
+        SystemExit: With code 2 and a message on stderr, where an argument or a file is wrong.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m kfer.inference",
+        description="Runs an exported model on images. A .tflite file needs no TensorFlow.",
+    )
+    parser.add_argument("model", type=Path, help="folder of a SavedModel, or a .tflite file")
+    parser.add_argument("images", type=Path, help=".npy file: RGB uint8 [n, height, width, 3]")
+    parser.add_argument("output", type=Path, help=".npz file to write: one float32 array an output")
+    parsed = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        outputs = load(parsed.model)(_read_images(parsed.images))
+        with parsed.output.open("wb") as file:
+            np.savez(file, allow_pickle=False, **outputs)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+def _read_images(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except ValueError as error:
+        raise ValueError(f"{path} is no .npy file of images: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

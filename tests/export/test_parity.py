@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from kfer.export import check_parity, parity_report
+from kfer.settings import ExportSettings
+
+REFERENCE = {
+    "expression": np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]),
+    "embedding": np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [1.0, 0.0]]),
+}
+EXPORTED = {
+    "expression": np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]),
+    "embedding": np.array([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]]),
+}
+
+
+def test_worked_example():
+    report = parity_report(REFERENCE, EXPORTED, np.array([0, 0, 0, -1]))
+    assert report == {
+        "num_images": 4,
+        "max_probability_difference": pytest.approx(0.2),
+        "mean_probability_difference": pytest.approx(0.4 / 8),
+        "top_class_agreement": 0.75,
+        "accuracy": pytest.approx(1 / 3),
+        "reference_accuracy": pytest.approx(2 / 3),
+        "accuracy_change": pytest.approx(-1 / 3),
+        "embedding_cosine_min": pytest.approx(0.96),
+        "embedding_cosine_mean": pytest.approx(3.96 / 4),
+    }
+
+
+@pytest.mark.parametrize("labels", [None, np.array([-1, -1, -1, -1])])
+def test_without_labels_there_is_no_accuracy(labels):
+    report = parity_report(REFERENCE, EXPORTED, labels)
+    assert report["accuracy"] is report["reference_accuracy"] is report["accuracy_change"] is None
+    assert report["top_class_agreement"] == 0.75
+
+
+def test_without_a_task_its_figures_are_missing():
+    embedding = {"embedding": REFERENCE["embedding"]}
+    report = parity_report(embedding, embedding, np.array([0, 1, 0, 1]))
+    assert report["embedding_cosine_min"] == 1
+    assert report["max_probability_difference"] is report["accuracy"] is None
+    expression = {"expression": REFERENCE["expression"]}
+    report = parity_report(expression, expression, None)
+    assert report["max_probability_difference"] == 0
+    assert report["embedding_cosine_min"] is None
+
+
+def test_embedding_of_another_length_is_seen():
+    longer = EXPORTED | {"embedding": 1.01 * REFERENCE["embedding"]}
+    report = parity_report(REFERENCE, longer, None)
+    assert report["embedding_cosine_min"] == pytest.approx(1.01)
+    assert "cosine with Keras's is 1.01" in check_parity({"float32": report}, ExportSettings())[1]
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(ValueError, match=r"Keras gives .*\(4, 2\).*the export gives .*\(3, 2\)"):
+        parity_report(REFERENCE, {name: array[:3] for name, array in EXPORTED.items()}, None)
+    with pytest.raises(ValueError, match="must be the same"):
+        parity_report(REFERENCE, {"expression": EXPORTED["expression"]}, None)
+    with pytest.raises(ValueError, match="no images"):
+        parity_report({}, {}, None)
+
+
+def test_float_exports_must_agree_in_probability():
+    far, near = {"max_probability_difference": 2e-3}, {"max_probability_difference": 1e-3}
+    settings = ExportSettings(max_probability_difference=1e-3)
+    assert check_parity({"saved_model": near, "float32": near, "float16": far}, settings) == []
+    (reason,) = check_parity({"saved_model": far, "float32": near}, settings)
+    assert reason.startswith("saved_model: a probability differs from Keras by 0.002; at most 0.001")
+    assert len(check_parity({"saved_model": far, "float32": far}, settings)) == 2
+
+
+def test_not_a_number_never_agrees():
+    nowhere = {name: np.full_like(array, np.nan) for name, array in EXPORTED.items()}
+    report = parity_report(REFERENCE, nowhere, np.array([1, 1, 0, 0]))
+    assert len(check_parity({"float32": report}, ExportSettings())) == 2
+
+
+def test_int8_must_keep_its_accuracy():
+    settings = ExportSettings(max_accuracy_drop=0.01)
+    # 0.99 - 1 is a little less than -0.01 in floating point.
+    assert check_parity({"int8": {"accuracy_change": 0.99 - 1}}, settings) == []
+    assert check_parity({"int8": {"accuracy_change": 0.5}}, settings) == []
+    assert check_parity({"int8": {"accuracy_change": None}}, settings) == []
+    assert check_parity({"float16": {"accuracy_change": -0.5}}, settings) == []
+    (reason,) = check_parity({"int8": {"accuracy_change": -0.02}}, settings)
+    assert reason.startswith("int8: the accuracy falls by 0.0200; at most 0.01 is allowed")

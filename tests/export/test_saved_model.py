@@ -1,0 +1,95 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kfer import export, preprocessing
+
+
+@pytest.fixture(scope="module")
+def folder(grey, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved_model") / "1"
+    export.save_saved_model(grey.model, folder, {"expression": grey.labels}, grey.size, 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    return tf.saved_model.load(str(folder))
+
+
+def png(image: np.ndarray) -> bytes:
+    return tf.io.encode_png(image).numpy()
+
+
+def test_layout_is_tensorflow_servings(folder, grey):
+    assert (folder / "saved_model.pb").is_file()
+    assert (folder / "variables" / "variables.index").is_file()
+    assert (folder / "assets" / "labels.txt").read_text() == "calm\nglad\nsad\nwild\n"
+
+
+@pytest.mark.parametrize("toy_name", ["grey", "colour", "only_expression", "only_embedding"])
+def test_agrees_with_keras(toy_name, request, tmp_path):
+    toy = request.getfixturevalue(toy_name)
+    labels = {"expression": toy.labels} if "expression" in toy.reference else {}
+    export.save_saved_model(toy.model, tmp_path, labels, toy.size, toy.channels)
+    signatures = tf.saved_model.load(str(tmp_path)).signatures
+    of_tensor = signatures["image_tensor"](images=tf.constant(toy.rgb))
+    encoded = tf.constant([png(image) for image in toy.rgb])
+    of_bytes = signatures["serving_default"](image_bytes=encoded)
+    for outputs in (of_tensor, of_bytes):
+        assert set(outputs) == set(toy.reference)
+        for name, output in outputs.items():
+            assert output.dtype == tf.float32
+            np.testing.assert_allclose(output.numpy(), toy.reference[name], atol=1e-5)
+
+
+def test_other_sizes_are_scaled_as_in_training(loaded, grey):
+    photograph = np.random.default_rng(1).integers(0, 256, (1, 37, 23, 3), np.uint8)
+    prepared = preprocessing.prepare_images(tf.constant(photograph), grey.size, 1).numpy()
+    expected = export.keras_outputs(grey.model, prepared)
+    outputs = loaded.signatures["image_tensor"](images=tf.constant(photograph))
+    of_bytes = loaded.signatures["serving_default"](
+        image_bytes=tf.constant([png(photograph[0]), png(grey.rgb[0])])
+    )
+    for name in expected:
+        np.testing.assert_allclose(outputs[name].numpy(), expected[name], atol=1e-5)
+        np.testing.assert_allclose(of_bytes[name][:1].numpy(), expected[name], atol=1e-5)
+
+
+def test_bytes_that_do_not_decode_are_named(loaded, grey):
+    whole = png(grey.rgb[0])
+    items = tf.constant([whole, b"no image", whole, whole[: len(whole) // 2], b""])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"no whole JPEG.*\[1 3 4\]"):
+        loaded.signatures["serving_default"](image_bytes=items)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"no whole JPEG.*\[0\]"):
+        loaded.signatures["serving_default"](image_bytes=tf.constant([b""]))
+
+
+def test_no_images_give_no_outputs(loaded):
+    outputs = loaded.signatures["serving_default"](image_bytes=tf.constant([], tf.string))
+    assert outputs["expression"].shape == (0, 4)
+
+
+def test_loads_without_kfer(folder, grey, tmp_path):
+    np.save(tmp_path / "images.npy", grey.rgb)
+    code = f"""
+import sys, numpy as np, tensorflow as tf
+model = tf.saved_model.load({str(folder)!r})
+images = tf.constant(np.load({str(tmp_path / "images.npy")!r}))
+outputs = model.signatures["image_tensor"](images=images)
+np.savez({str(tmp_path / "outputs.npz")!r}, **{{k: v.numpy() for k, v in outputs.items()}})
+assert not [name for name in sys.modules if name.split(".")[0] == "kfer"]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+    outputs = np.load(tmp_path / "outputs.npz")
+    np.testing.assert_allclose(outputs["expression"], grey.reference["expression"], atol=1e-5)
+
+
+def test_wrong_labels_are_refused(grey, only_embedding, tmp_path):
+    with pytest.raises(ValueError, match=r"needs \{'expression': 4\} labels; got .*: 2\}"):
+        export.save_saved_model(grey.model, tmp_path, {"expression": ["a", "b"]}, grey.size, 1)
+    with pytest.raises(ValueError, match=r"needs \{\} labels; got \{'expression': 1\}"):
+        export.save_saved_model(only_embedding.model, tmp_path, {"expression": ["a"]}, 16, 1)
