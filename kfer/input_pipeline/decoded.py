@@ -116,7 +116,8 @@ def write_decoded(
             "%d of %d images do not decode: %s",
             len(bad),
             num_examples,
-            ", ".join(_names(examples, bad[:_NAMED_BAD_IMAGES])) + ", ..." * (len(bad) > 5),
+            ", ".join(_names(examples, bad[:_NAMED_BAD_IMAGES]))
+            + ", ..." * (len(bad) > _NAMED_BAD_IMAGES),
         )
     return len(bad)
 
