@@ -1,0 +1,22 @@
+"""Faces that kfer draws itself: people from seeds, expressions from facial action units."""
+
+from kfer.datasets.drawing.expressions import ACTION_UNITS, action_units
+from kfer.datasets.drawing.identity import Identity, sample_identity
+from kfer.datasets.drawing.render import LANDMARKS, SMALLEST_SIZE, DrawnFace, draw, render
+from kfer.datasets.drawing.sheet import contact_sheet
+from kfer.datasets.drawing.view import View, sample_view
+
+__all__ = [
+    "ACTION_UNITS",
+    "LANDMARKS",
+    "SMALLEST_SIZE",
+    "DrawnFace",
+    "Identity",
+    "View",
+    "action_units",
+    "contact_sheet",
+    "draw",
+    "render",
+    "sample_identity",
+    "sample_view",
+]
