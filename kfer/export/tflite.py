@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from kfer import preprocessing, spec
 from kfer.export import flatbuffer, network
@@ -84,7 +83,7 @@ def save_tflite(
 def _save_graph(
     network_: keras.Model, folder: Path, image_size: int, channels: int, integer: bool
 ) -> None:
-    """Saves the function that is converted, with its weights as constants, which loads faster.
+    """Saves the function that is converted, and its weights.
 
     For int8 its input is float32, which the converter then turns into uint8: with uint8 from the
     start, the graph's first operations would stay float. The embedding's normalisation is left
@@ -99,16 +98,10 @@ def _save_graph(
         outputs = network_(tf.cast(prepared, tf.float32), training=False)
         return network.add_tails(outputs, normalise=not integer)
 
-    traced = predict.get_concrete_function()
-    frozen = convert_variables_to_constants_v2(traced)
-
-    @tf.function(input_signature=[image_spec], autograph=False)
-    def predict_frozen(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return tf.nest.pack_sequence_as(traced.structured_outputs, frozen(image))
-
     module = tf.Module()
-    module.predict = predict_frozen
-    tf.saved_model.save(module, str(folder), {_SIGNATURE: predict_frozen})
+    module.network_variables = [variable.value for variable in network_.variables]
+    module.predict = predict
+    tf.saved_model.save(module, str(folder), {_SIGNATURE: predict})
 
 
 def _set_options(
