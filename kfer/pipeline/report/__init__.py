@@ -1,0 +1,74 @@
+"""The report: one self-contained HTML file that shows what a run used, made and measured.
+
+Nothing heavy is imported where the report is there already.
+"""
+
+import filecmp
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kfer.pipeline.artifacts import Artifact
+from kfer.pipeline.dag import build
+from kfer.pipeline.metadata import canonical_json, plain
+from kfer.pipeline.runner import RunResult
+from kfer.settings import PipelineSettings
+
+_SOURCES = Path(__file__).parent
+
+
+def update(settings: PipelineSettings, root: Path, result: RunResult) -> Path | None:
+    """Writes the report of a run where it is not there yet, and makes it the newest.
+
+    It is about the components that the run ran or found cached, and those that they depend on: where
+    only a part of the graph ran, earlier outputs of later components are not of this model. Its name
+    holds a hash of the artifacts' folders, so that a run that is all cached finds it written.
+
+    Args:
+        settings: The run's settings.
+        root: The pipeline root; the report is kept in `<root>/reports/`.
+        result: What the run left.
+
+    Returns:
+        `<root>/report.html`; None where the run ran nothing.
+    """
+    nodes = build(settings, root)
+    relevant = set(result.states)
+    for node in reversed(nodes):
+        if node.name in relevant:
+            relevant |= node.upstream
+    outputs = {node.name: result.outputs[node.name] for node in nodes if node.name in relevant}
+    if not outputs:
+        return None
+    report = root / "reports" / f"{_key(settings, root, outputs)}.html"
+    if not report.exists():
+        from kfer.pipeline.report.page import render
+
+        report.parent.mkdir(parents=True, exist_ok=True)
+        partial = report.with_name(f".{report.name}.{os.getpid()}")
+        partial.write_text(render(settings, root, nodes, outputs), encoding="utf-8")
+        partial.replace(report)
+    newest = root / "report.html"
+    if not newest.exists() or not filecmp.cmp(report, newest, shallow=False):
+        partial = newest.with_name(f".{newest.name}.{os.getpid()}")
+        shutil.copyfile(report, partial)
+        partial.replace(newest)
+    return newest
+
+
+def _key(settings: PipelineSettings, root: Path, outputs: Mapping[str, Mapping[str, Artifact]]) -> str:
+    """A hash of all that the page is made of; whether a component was cached does not count."""
+    folders = {
+        component: {name: os.path.relpath(artifact.path, root) for name, artifact in artifacts.items()}
+        for component, artifacts in outputs.items()
+    }
+    digest = hashlib.sha256(canonical_json([plain(settings), folders]).encode())
+    for source in _sources():
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _sources() -> Iterable[Path]:
+    return sorted(path for path in _SOURCES.iterdir() if path.suffix in (".py", ".html", ".css"))

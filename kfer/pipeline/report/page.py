@@ -1,0 +1,328 @@
+"""What the report says: an artifact's files as the values that the page's template shows."""
+
+import csv
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+import kfer
+from kfer import spec
+from kfer.pipeline import config
+from kfer.pipeline.artifacts import Artifact, TransformedExamples
+from kfer.pipeline.component import Node
+from kfer.pipeline.metadata import COMPLETE, MetadataStore
+from kfer.pipeline.report import charts
+from kfer.pipeline.report.faces import Face, Split, images_per_person
+from kfer.settings import PipelineSettings
+
+_SHOWN, _MIX_UPS = 18, 8
+Outputs = Mapping[str, Mapping[str, Artifact]]
+
+
+def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], outputs: Outputs) -> str:
+    """The page as HTML. A section whose artifacts are missing is left out.
+
+    Args:
+        settings: The run's settings.
+        root: The pipeline root, whose metadata say when each artifact was made.
+        nodes: The graph.
+        outputs: For each component that the report is about, its outputs by name.
+    """
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=_percent, number=_number, points=_points, count=_count, cosine=_cosine
+    )
+    evaluation = _read(outputs, "Evaluator", "evaluation", "evaluation.json")
+    splits = _splits(outputs, settings)
+    return environment.get_template("page.html").render(
+        name=settings.name,
+        version=kfer.__version__,
+        written=time.strftime("%Y-%m-%d %H:%M"),
+        palette=charts.PALETTE,
+        training=_read(outputs, "Trainer", "model_run", "training.json"),
+        evaluation=evaluation,
+        verdict=_verdict(outputs),
+        sample=splits["train"].sample() if "train" in splits else [],
+        data=_data(splits),
+        anomalies=_read(outputs, "ExampleValidator", "anomalies", "anomalies.json"),
+        curves=_curves(outputs),
+        trials=_trials(outputs),
+        expression=_expression(evaluation),
+        verification=_verification(evaluation),
+        examples=_examples(outputs, evaluation, splits),
+        exports=_exports(outputs),
+        lineage=_lineage(root, nodes, outputs),
+        settings=[(name, config.as_text(value), text) for name, value, text in config.describe(settings)],
+    )
+
+
+def _read(outputs: Outputs, component: str, output: str, file: str) -> Any:
+    """The JSON that an artifact holds; None where there is none."""
+    artifact = outputs.get(component, {}).get(output)
+    if artifact is None or not (artifact.path / file).is_file():
+        return None
+    return json.loads((artifact.path / file).read_text(encoding="utf-8"))
+
+
+def _splits(outputs: Outputs, settings: PipelineSettings) -> dict[str, Split]:
+    examples = outputs.get("Transform", {}).get("transformed_examples")
+    if not isinstance(examples, TransformedExamples):
+        return {}
+    sources = examples.labels()["sources"]
+    return {
+        split: Split(examples.split(split), settings.data.expressions, sources)
+        for split in spec.SPLITS
+        if (examples.split(split) / "images.npy").is_file()
+    }
+
+
+def _verdict(outputs: Outputs) -> dict[str, Any]:
+    """Whether the model was blessed and pushed, and why not."""
+    checks = _read(outputs, "Evaluator", "blessing", "checks.json")
+    parity = _read(outputs, "InfraValidator", "infra_blessing", "parity.json")
+    pushed = _read(outputs, "Pusher", "pushed_model", "pushed.json")
+    reasons = [*(checks or {}).get("reasons", []), *(parity or {}).get("reasons", [])]
+    if pushed and pushed["path"]:
+        state, words = "good", "Blessed and pushed"
+    elif pushed:
+        state, words = "bad", "Not pushed"
+        reasons = reasons or pushed["reasons"]
+    elif reasons:
+        state, words = "bad", "Not blessed"
+    elif checks:
+        state, words = "good", "Blessed, not pushed yet"
+    else:
+        state, words = "open", "Not judged yet"
+    return {
+        "state": state,
+        "words": words,
+        "reasons": reasons,
+        "path": pushed and pushed["path"],
+        "checks": (checks or {}).get("checks", []),
+    }
+
+
+def _data(splits: Mapping[str, Split]) -> dict[str, Any] | None:
+    """Class balance and people of each split."""
+    if not splits:
+        return None
+    balance: list[dict[str, Any]] = []
+    widest = 0.0
+    for name, split in splits.items():
+        counts = split.class_counts()
+        labelled = int(counts.sum())
+        if labelled:
+            shares = counts / labelled
+            widest = max(widest, float(shares.sum(axis=1).max()))
+            rows = zip(split.expressions, counts.sum(axis=1).tolist(), shares.tolist(), strict=True)
+            part = {"split": name, "labelled": labelled, "images": len(split.source)}
+            balance.append({**part, "rows": list(rows)})
+    trained = images_per_person(splits["train"].identity).tolist() if "train" in splits else []
+    return {
+        "sources": next(iter(splits.values())).sources,
+        "balance": balance,
+        "widest": widest,
+        "people": [(name, row) for name, split in splits.items() for row in split.people()],
+        "histogram": charts.people_histogram(trained) if trained else None,
+    }
+
+
+def _curves(outputs: Outputs) -> list[charts.Chart]:
+    artifact = outputs.get("Trainer", {}).get("model_run")
+    if artifact is None or not (artifact.path / "history.csv").is_file():
+        return []
+    with (artifact.path / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return []
+    return charts.training_curves({name: [_float(row[name]) for row in rows] for name in rows[0]})
+
+
+def _float(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _trials(outputs: Outputs) -> dict[str, Any] | None:
+    trials = _read(outputs, "Tuner", "tuner_results", "trials.json")
+    if not trials:
+        return None
+    best = _read(outputs, "Tuner", "best_hyperparameters", "best_values.json") or {}
+    rows = [_flat(trial) for trial in trials]
+    return {
+        "columns": list(dict.fromkeys(name for row in rows for name in row)),
+        "rows": rows,
+        "best": [
+            bool(best) and all(_same(row.get(name), value) for name, value in best.items())
+            for row in rows
+        ],
+    }
+
+
+def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial with its inner mappings' values beside its own."""
+    flat: dict[str, Any] = {}
+    for name, value in trial.items():
+        flat.update(value if isinstance(value, Mapping) else {name: value})
+    return flat
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, int | float) and math.isclose(one, other, rel_tol=1e-6)
+
+
+def _expression(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    report = evaluation and evaluation["expression"]
+    if not report:
+        return None
+    names = [one["name"] for one in report["classes"]]
+    shares = [[count / max(sum(row), 1) for count in row] for row in report["confusion"]]
+    mixed_up = [
+        (count, shares[label][said], names[label], names[said])
+        for label, row in enumerate(report["confusion"])
+        for said, count in enumerate(row)
+        if count and label != said
+    ]
+    return {
+        "report": report,
+        "names": names,
+        "shares": shares,
+        "mixed_up": sorted(mixed_up, reverse=True)[:_MIX_UPS],
+        "reliability": charts.reliability(report),
+    }
+
+
+def _verification(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not evaluation or not evaluation["verification"]:
+        return None
+    report, threshold = evaluation["verification"], evaluation["threshold"]
+    return {
+        "report": report,
+        "threshold": threshold,
+        "roc": charts.roc(report),
+        "similarities": charts.similarity_histogram(report, threshold and threshold["threshold"]),
+    }
+
+
+def _examples(
+    outputs: Outputs, evaluation: Mapping[str, Any] | None, splits: Mapping[str, Split]
+) -> dict[str, Any] | None:
+    """Faces of the test split that were told right and wrong, with what the network said."""
+    if not evaluation or not evaluation["expression"] or "test" not in splits:
+        return None
+    split = splits["test"]
+    faces: dict[str, list[Face]] = {}
+    with np.load(outputs["Evaluator"]["evaluation"].path / "predictions.npz") as predictions:
+        probabilities = predictions["probabilities"]
+    for kind, indices in evaluation["examples"].items():
+        faces[kind] = []
+        for index in indices[:_SHOWN]:
+            said, label = int(probabilities[index].argmax()), int(split.expression[index])
+            confidence = f"{probabilities[index, said]:.0%}"
+            answer = (
+                f"{confidence} sure" if said == label else f"said {split.expressions[said]}, {confidence}"
+            )
+            faces[kind].append(split.face(index, split.expressions[label], answer))
+    return faces
+
+
+def _exports(outputs: Outputs) -> dict[str, Any] | None:
+    record = _read(outputs, "InfraValidator", "infra_blessing", "parity.json")
+    model = outputs.get("InfraValidator", {}).get("serving_model")
+    if record is None or model is None:
+        return None
+    beside = {file.stem: file.stat().st_size for file in model.path.glob("*.tflite")}
+    kept = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
+    saved = sum(file.stat().st_size for pattern in kept for file in model.path.glob(pattern))
+    sizes = {"saved_model": saved, **beside}
+    return {
+        "rows": [(name, sizes.get(name), report) for name, report in record["parity"].items()],
+        "largest": max(sizes.values(), default=0),
+        "int8_size": sizes.get("int8"),
+        "int8": record["parity"].get("int8"),
+        "reasons": record["reasons"],
+    }
+
+
+def _lineage(root: Path, nodes: Sequence[Node], outputs: Outputs) -> dict[str, Any]:
+    """When and by which run each component's artifacts were made."""
+    made = _executions(root)
+    rows = []
+    for node in nodes:
+        if node.name in outputs:
+            artifacts = outputs[node.name]
+            places = [str(_inside(artifact.path, root)) for artifact in artifacts.values()]
+            execution = next((made[place] for place in places if place in made), {})
+            kinds = [(name, type(artifact).__name__) for name, artifact in artifacts.items()]
+            rows.append(
+                {"component": node.name, **execution, "artifacts": list(zip(kinds, places, strict=True))}
+            )
+    return {"chart": charts.lineage(nodes, list(outputs)), "rows": rows}
+
+
+def _executions(root: Path) -> dict[str, dict[str, Any]]:
+    """For each artifact's folder in the root, what its execution took and said."""
+    if not (root / "metadata.sqlite").is_file():
+        return {}
+    store = MetadataStore(root)
+    try:
+        return {
+            str(_inside(stored.artifact.path, root)): {
+                "run": run.id,
+                "seconds": execution.seconds,
+                "said": execution.message,
+            }
+            for run in store.runs()
+            for execution in store.executions(run.id)
+            if execution.state == COMPLETE
+            for stored in execution.outputs.values()
+        }
+    finally:
+        store.close()
+
+
+def _inside(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return _written(None if value is None else 100 * value, f".{digits}f", "%")
+
+
+def _points(value: float | None) -> str:
+    """A change of accuracy in points; adding 0 makes -0 positive."""
+    return _written(None if value is None else round(100 * value, 2) + 0.0, "+.2f")
+
+
+def _count(value: float | None) -> str:
+    return _written(value, ",.10g")
+
+
+def _cosine(value: float | None) -> str:
+    return _written(value, ".4f")
+
+
+def _number(value: Any) -> str:
+    """Any value of a table: numbers to four digits."""
+    if value is None or isinstance(value, float):
+        return _written(value, ".4g")
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def _written(value: float | None, how: str, unit: str = "") -> str:
+    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:{how}}{unit}"
