@@ -55,15 +55,15 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "surprise": ("AU25",),
 }
 
-_WEAKEST = 0.6
-_RESTING = 0.1
+_WEAKEST = 0.7
+_RESTING = 0.08
 _INDEX = {name: index for index, name in enumerate(ACTION_UNITS)}
 
 
 def action_units(expression: str, rng: np.random.Generator) -> np.ndarray:
     """Returns random intensities of the action units of an expression.
 
-    Units of the prototype and its variants have intensities of 0.6 to 1, all others rest below 0.1.
+    Units of the prototype and its variants have intensities of 0.7 to 1, all others rest below 0.08.
 
     Args:
         expression: One of spec.EXPRESSIONS.

@@ -32,7 +32,7 @@ def add_eye(sketch: Sketch, person: Identity, units: Units, side: int, gaze: tup
     above = person.eye_height * max(1 + 0.95 * units["AU5"] - 0.45 * squint, 0.3)
     below = person.eye_height * max(0.75 + 0.25 * units["AU5"] - 0.7 * squint, 0.06)
     # The lids follow the brows: sad eyes droop outside, angry ones slant inwards.
-    slant = 0.5 * (units["AU4"] * (1 - units["AU1"])) - 0.5 * units["AU1"] * (1 - units["AU2"])
+    slant = 0.65 * (units["AU4"] * (1 - units["AU1"])) - 0.5 * units["AU1"] * (1 - units["AU2"])
     centre_x = side * person.eye_distance
     lids = np.empty((2, len(_LID), 2))
     lids[:, :, 0] = centre_x + _LID * person.eye_width
@@ -69,7 +69,7 @@ def _add_crows_feet(sketch: Sketch, x: float, side: int, strength: float) -> Non
 def add_brow(sketch: Sketch, person: Identity, units: Units, side: int) -> None:
     """The brow and, where it is drawn together, the furrow beside it."""
     lowered = units["AU4"]
-    inner_raise = 0.22 * units["AU1"] - 0.16 * lowered * (1 - 0.75 * units["AU1"]) - 0.12 * units["AU9"]
+    inner_raise = 0.23 * units["AU1"] - 0.2 * lowered * (1 - 0.75 * units["AU1"]) - 0.12 * units["AU9"]
     outer_raise = 0.2 * units["AU2"] - 0.04 * lowered - 0.03 * units["AU9"]
     outer_raise -= 0.07 * units["AU1"] * (1 - units["AU2"])
     middle_raise = 0.5 * (inner_raise + outer_raise) + 0.02 * units["AU2"]
@@ -77,7 +77,7 @@ def add_brow(sketch: Sketch, person: Identity, units: Units, side: int) -> None:
     distance, reach, arch = person.eye_distance, person.eye_width, person.brow_arch
     spine = smooth(
         [
-            (side * (distance - 1.05 * reach - 0.05 * lowered), y + 0.02 - inner_raise),
+            (side * (distance - 1.05 * reach - 0.07 * lowered), y + 0.02 - inner_raise),
             (side * (distance - 0.35 * reach), y - 0.7 * arch - 0.5 * (inner_raise + middle_raise)),
             (side * (distance + 0.4 * reach), y - arch - 0.5 * (middle_raise + outer_raise)),
             (side * (distance + 1.3 * reach), y + 0.05 - outer_raise),

@@ -32,9 +32,9 @@ def mouth_corners(person: Identity, left: Units, right: Units) -> Corners:
 
 def _corner(person: Identity, units: Units, side: int) -> tuple[float, float]:
     rounding = units["AU26"] * (1 - units["AU20"]) * (1 - units["AU12"])
-    width = person.mouth_width * (1 - 0.34 * units["AU23"] - 0.3 * rounding - 0.08 * units["AU17"])
+    width = person.mouth_width * (1 - 0.38 * units["AU23"] - 0.3 * rounding - 0.08 * units["AU17"])
     width += 0.14 * units["AU12"] + 0.15 * units["AU20"] + 0.04 * units["AU16"]
-    y = person.mouth_height - 0.2 * units["AU12"] + 0.17 * units["AU15"] + 0.05 * units["AU20"]
+    y = person.mouth_height - 0.2 * units["AU12"] + 0.19 * units["AU15"] + 0.05 * units["AU20"]
     return side * width, y + 0.12 * units["AU26"] * (1 - units["AU12"])
 
 
