@@ -51,7 +51,8 @@ class SourceSettings:
         pairs_dataset: The dataset that has the pairs ("lfw/pairs"); its images are cropped alike.
         features: kfer's feature keys to the dataset's own, where they differ ({"identity": "label"}).
         labels: For each feature, the dataset's label names to kfer's ({"expression": {"anger":
-            "angry"}}). A name that maps to "" has no counterpart: the label is missing.
+            "angry"}}; "*" stands for all others). A name that maps to "" has no counterpart: the
+            label is missing.
         arguments: Keyword arguments of the builder (the number of people that "synthetic" draws).
     """
 
@@ -211,8 +212,12 @@ class TrainingSettings:
         )
         _check_choices(self, ("sgd", "adamw"), "optimizer")
         _check_choices(self, ("float32", "mixed_bfloat16", "mixed_float16"), "mixed_precision")
-        both = self.expression_weight + self.identity_weight
-        _check(both > 0, "expression_weight or identity_weight", "above 0", 0.0)
+        _check(bool(self.tasks()), "expression_weight or identity_weight", "above 0", 0.0)
+
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks whose loss has a weight."""
+        weights = {spec.EXPRESSION: self.expression_weight, spec.IDENTITY: self.identity_weight}
+        return tuple(task for task, weight in weights.items() if weight > 0)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import difflib
 import logging
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,13 +56,15 @@ def _log_to_console() -> None:
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    for library in ("absl", "tensorflow"):  # they tell every step at INFO
+        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     parser = argparse.ArgumentParser(
         prog="python -m kfer.pipeline",
-        description="Trains, judges, exports and pushes one network for identity and expression, in ten "
-        "components. Without a settings file it does so on faces that it draws itself.",
+        description="Trains, judges, exports and pushes one network for identity and expression,\n"
+        "in ten components. Without a settings file it does so on faces that it draws itself.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="",
         allow_abbrev=False,
@@ -82,8 +85,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     )
     if "-h" in arguments or "--help" in arguments:
         parser.epilog = _EPILOG + _describe_settings(arguments)
-    options, rest = parser.parse_known_args(arguments)
-    return options, _overrides(rest, parser)
+    own, overrides = _separate(arguments, parser)
+    return parser.parse_args(own), overrides
 
 
 def _describe_settings(arguments: list[str]) -> str:
@@ -92,35 +95,44 @@ def _describe_settings(arguments: list[str]) -> str:
     lines = []
     for name, value, text in config.describe(settings):
         lines.append(f"  --{name} {config.as_text(value)}")
-        lines.append(f"        {text}")
+        lines.append(textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
     return "\n".join(lines)
 
 
-def _overrides(rest: list[str], parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Dotted options and their values.
+def _separate(arguments: list[str], parser: argparse.ArgumentParser) -> tuple[list[str], dict[str, str]]:
+    """The parser's own arguments, and the settings that others name with their values.
 
     Raises:
-        ValueError: Something is neither an option nor a setting, or has no value.
+        ValueError: An option is neither the parser's nor a setting, or has no value.
     """
+    known = parser._option_string_actions
+    own: list[str] = []
     overrides = {}
-    waiting = list(rest)
+    waiting = list(arguments)
     while waiting:
-        option = waiting.pop(0)
+        argument = waiting.pop(0)
+        option, equals, value = argument.partition("=")
         if not option.startswith("--"):
-            raise ValueError(f"{option!r} is not expected here; settings are given as --name value")
-        name, equals, value = option[2:].partition("=")
-        if "." not in name and name not in PipelineSettings.__dataclass_fields__:
-            known = [action.option_strings[-1] for action in parser._actions if action.option_strings]
-            known += [f"--{field}" for field, _, _ in config.describe(PipelineSettings())]
-            near = difflib.get_close_matches(f"--{name}", known, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"there is no option --{name}{hint} See --help for all of them.")
-        if not equals:
-            if not waiting:
-                raise ValueError(f"--{name} needs a value after it")
-            value = waiting.pop(0)
-        overrides[name] = value
-    return overrides
+            own.append(argument)
+        elif option in known:
+            own.append(argument)
+            if known[option].nargs != 0 and not equals and waiting:
+                own.append(waiting.pop(0))
+        else:
+            name = option.removeprefix("--")
+            if "." not in name and name not in PipelineSettings.__dataclass_fields__:
+                raise ValueError(_unknown_option(option, list(known)))
+            if not equals and not waiting:
+                raise ValueError(f"{option} needs a value after it")
+            overrides[name] = value if equals else waiting.pop(0)
+    return own, overrides
+
+
+def _unknown_option(option: str, options: list[str]) -> str:
+    known = options + [f"--{name}" for name, _, _ in config.describe(PipelineSettings())]
+    near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    return f"there is no option {option}{hint} See --help for all of them."
 
 
 def _settings(options: argparse.Namespace, overrides: dict[str, str]) -> PipelineSettings:
@@ -178,17 +190,19 @@ def _inspect(root: Path, options: argparse.Namespace) -> int:
     store = MetadataStore(root)
     runs = store.runs()
     if options.show is None:
-        rows = [(str(r.id), r.name, r.state, _when(r.started), f"{r.seconds:,.1f} s") for r in runs]
-        _print_table(("run", "pipeline", "state", "started", "time"), rows)
+        _print_table(
+            ("run", "pipeline", "state", "started", "time"),
+            [(str(r.id), r.name, r.state, _when(r.started), f"{r.seconds:,.1f} s") for r in runs],
+        )
         return 0
     if options.show not in [r.id for r in runs]:
         raise ValueError(f"there is no run {options.show} in {root}; there are 1 to {len(runs)}")
     rows = []
     for execution in store.executions(options.show):
         seconds = "" if execution.state == "CACHED" else f"{execution.seconds:,.1f} s"
-        places = [f"{name}: {_short(stored.artifact.path)}" for name, stored in execution.outputs.items()]
         rows.append((execution.component, execution.state, seconds, execution.message))
-        rows.extend(("", "", "", place) for place in places)
+        for name, stored in execution.outputs.items():
+            rows.append(("", "", "", f"{name}: {_short(stored.artifact.path)}"))
     _print_table(("component", "state", "time", "result and artifacts"), rows)
     return 0
 

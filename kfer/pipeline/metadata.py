@@ -270,7 +270,7 @@ class MetadataStore:
             "WHERE associations.context = ? ORDER BY executions.id",
             (time.time(), run),
         ).fetchall()
-        return [Execution(*row, self.outputs(row[0])) for row in rows]
+        return [Execution(*row, outputs=self.outputs(row[0])) for row in rows]  # type: ignore[misc]
 
 
 def plain(value: Any) -> Any:

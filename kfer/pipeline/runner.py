@@ -32,7 +32,7 @@ class RunResult:
 
     Attributes:
         run: Its number.
-        outputs: For each component, its outputs by name.
+        outputs: For each component that ran or was depended on, its outputs by name.
         states: For each component, COMPLETE or CACHED.
         seconds: For each component, how long it took in this run.
     """
@@ -96,12 +96,16 @@ def select(nodes: Sequence[Node], from_node: str | None, to_node: str | None) ->
         for node in nodes:
             if node.upstream & downstream:
                 downstream.add(node.name)
-    upstream = set(names) if to_node is None else {to_node}
-    if to_node is not None:
-        for node in reversed(nodes):
-            if node.name in upstream:
-                upstream |= node.upstream
-    return downstream & upstream
+    return downstream if to_node is None else downstream & _with_upstream(nodes, {to_node})
+
+
+def _with_upstream(nodes: Sequence[Node], names: set[str]) -> set[str]:
+    """These nodes and all that they depend on, directly or not."""
+    found = set(names)
+    for node in reversed(nodes):
+        if node.name in found:
+            found |= node.upstream
+    return found
 
 
 def _run_selected(
@@ -110,14 +114,16 @@ def _run_selected(
     made: dict[str, dict[str, Stored]] = {}
     states: dict[str, str] = {}
     seconds: dict[str, float] = {}
-    needed = selected.union(*(node.upstream for node in nodes if node.name in selected))
+    taken = set().union(*(node.upstream for node in nodes if node.name in selected))
+    ancestors = _with_upstream(nodes, selected)
     for position, node in enumerate(nodes, 1):
         label = f"[{position:>2}/{len(nodes)}] Component {node.name}"
         if node.name not in selected:
-            earlier = store.find_outputs(node.name)
+            # Earlier outputs of what comes after the selected nodes are not of this run's model.
+            earlier = store.find_outputs(node.name) if node.name in ancestors else None
             if earlier is not None:
                 made[node.name] = earlier
-            elif node.name in needed:
+            elif node.name in taken:
                 raise ValueError(
                     f"{node.name} has no finished execution in {store.root} to start from; run the "
                     "pipeline without --from-node once"
@@ -141,7 +147,7 @@ def _run_selected(
                 states[node.name] = COMPLETE
                 took = time.monotonic() - start
                 _log.info("%s is finished in %.1f s: %s", label, took, said)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ArithmeticError) as error:
             raise ComponentError(f"{node.name} failed: {_explain(error, store.root)}") from error
         seconds[node.name] = time.monotonic() - start
     outputs = {

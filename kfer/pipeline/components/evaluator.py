@@ -44,7 +44,7 @@ def evaluator(
         network, test, validation, pairs, data.expressions, evaluation_settings
     )
     report["judged_on"] = judged_on
-    np.savez(evaluation.path / "predictions.npz", **predictions)
+    np.savez(evaluation.path / "predictions.npz", **predictions)  # type: ignore[arg-type]
     (evaluation.path / "evaluation.json").write_text(json.dumps(report, indent=1))
     earlier = baseline and json.loads((baseline.path / "evaluation.json").read_text())
     comparable = earlier["metrics"] if earlier and earlier["judged_on"] == judged_on else None

@@ -41,7 +41,7 @@ def example_gen(examples: Output[Examples], data: DataSettings, data_dir: str, p
     """Prepares every source as a TFDS dataset and writes its examples, images still encoded."""
     from kfer import input_pipeline
 
-    labels = input_pipeline.write_sources(examples.path, data, Path(data_dir), Path(prepared_dir))
+    labels = input_pipeline.write_sources(examples.path, data, data_dir, Path(prepared_dir))
     examples.write_labels(labels)
     counts = ", ".join(f"{count:,} {split}" for split, count in labels["num_examples"].items())
     return f"{counts} examples, {labels['num_pairs']:,} pairs, {labels['num_identities']:,} people"

@@ -26,8 +26,7 @@ def example_validator(
         data_validation.load_statistics(statistics.path),
         data_validation.load_schema(schema.path),
         data.max_bad_image_share,
-        expression_wanted=training.expression_weight > 0,
-        identity_wanted=training.identity_weight > 0,
+        training.tasks(),
     )
     data_validation.save_anomalies(found, anomalies.path)
     rows = data_validation.anomaly_rows(found)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfer import spec
 from kfer.pipeline.artifacts import (
     InfraBlessing,
     Model,
@@ -50,7 +51,7 @@ def infra_validator(
     )
     network = keras.models.load_model(model.keras_file, compile=False)
     folder = serving_model.path
-    labels = data.expressions if "expression" in network.output_names else ()
+    labels = data.expressions if spec.EXPRESSION in network.output else ()
     _log.info("  exporting the SavedModel")
     exporting.save_saved_model(network, folder, {"expression": labels}, data.image_size, data.channels)
     calibration = _spread(train.source, export.calibration_images)
@@ -71,15 +72,17 @@ def infra_validator(
         outputs = run_in_fresh_process(place, np.broadcast_to(images, (*images.shape[:3], 3)))
         parity[variant] = exporting.parity_report(reference, outputs, test.expression[chosen])
     reasons = exporting.check_parity(parity, export)
-    exporting.write_labels(folder / "labels.txt", labels)
+    if labels:
+        exporting.write_labels(folder / "labels.txt", labels)
     exporting.write_model_json(
         folder / "model.json",
         name=name,
-        model=network,
         image_size=data.image_size,
         channels=data.channels,
         expressions=labels,
-        threshold=report["threshold"],
+        outputs=list(reference),
+        embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
+        verification=report["threshold"],
         metrics=report["metrics"],
         parity=parity,
     )

@@ -28,7 +28,8 @@ class Learning:
     ) -> None:
         self._splits = transformed_examples
         self._data, self._augmentation, self._model = data, augmentation, model
-        self.num_identities = transformed_examples.labels()["num_identities"]
+        labels = transformed_examples.labels()
+        self.num_identities, self._sources = labels["num_identities"], labels["sources"]
         self.examples = self._load(transformed_examples.split("train"))
 
     @cached_property
@@ -41,7 +42,7 @@ class Learning:
 
     def build_model(self, settings: TrainingSettings) -> keras.Model:
         """A new network with the heads that the settings give a weight."""
-        training.check_labels(self.examples, settings)
+        training.check_labels(self.examples, settings, self._sources)
         return models.build(
             self._model,
             self._data.image_size,
@@ -49,6 +50,7 @@ class Learning:
             len(self._data.expressions) if settings.expression_weight else 0,
             self.num_identities if settings.identity_weight else 0,
             settings.seed,
+            settings.mixed_precision,
         )
 
     def batches(self, settings: TrainingSettings) -> Callable[[int], tf.data.Dataset]:

@@ -27,13 +27,13 @@ def tuner(
     tuning: TuningSettings,
 ) -> str:
     """Searches with Keras Tuner; finished trials of a run that was killed are kept."""
-    from kfer import tuning as tuners
-    from kfer.pipeline.components.learning import Learning
-
     if tuning.trials == 0:
         best_hyperparameters.write_best_values({})
         (tuner_results.path / "trials.json").write_text("[]")
         return "no trials asked for; the settings stay as they are"
+    from kfer import tuning as tuners
+    from kfer.pipeline.components.learning import Learning
+
     learning = Learning(transformed_examples, data, augmentation, model_settings)
     best, trials = tuners.search(
         learning.build_model,

@@ -22,9 +22,7 @@ _SOURCES = Path(__file__).parent
 def update(settings: PipelineSettings, root: Path, result: RunResult) -> Path | None:
     """Writes the report of a run where it is not there yet, and makes it the newest.
 
-    It is about the components that the run ran or found cached, and those that they depend on: where
-    only a part of the graph ran, earlier outputs of later components are not of this model. Its name
-    holds a hash of the artifacts' folders, so that a run that is all cached finds it written.
+    Its name holds a hash of the artifacts' folders, so that a run that is all cached finds it written.
 
     Args:
         settings: The run's settings.
@@ -34,21 +32,16 @@ def update(settings: PipelineSettings, root: Path, result: RunResult) -> Path | 
     Returns:
         `<root>/report.html`; None where the run ran nothing.
     """
-    nodes = build(settings, root)
-    relevant = set(result.states)
-    for node in reversed(nodes):
-        if node.name in relevant:
-            relevant |= node.upstream
-    outputs = {node.name: result.outputs[node.name] for node in nodes if node.name in relevant}
-    if not outputs:
+    if not result.outputs:
         return None
-    report = root / "reports" / f"{_key(settings, root, outputs)}.html"
+    report = root / "reports" / f"{_key(settings, root, result.outputs)}.html"
     if not report.exists():
         from kfer.pipeline.report.page import render
 
         report.parent.mkdir(parents=True, exist_ok=True)
         partial = report.with_name(f".{report.name}.{os.getpid()}")
-        partial.write_text(render(settings, root, nodes, outputs), encoding="utf-8")
+        page = render(settings, root, build(settings, root), result.outputs)
+        partial.write_text(page, encoding="utf-8")
         partial.replace(report)
     newest = root / "report.html"
     if not newest.exists() or not filecmp.cmp(report, newest, shallow=False):

@@ -1,0 +1,188 @@
+"""The command itself, in processes of its own, on a few drawn faces."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PEOPLE = {
+    "num_identities": 6,
+    "num_heldout_identities": 4,
+    "examples_per_identity": 21,
+    "heldout_examples_per_identity": 14,
+}
+SMALL = [
+    f"--data.sources.0.arguments={PEOPLE}",
+    "--model.backbone_arguments={'widths': [8, 16], 'blocks': 1}",
+    "--training.epochs=3",
+    "--training.batch_size=32",
+    "--training.learning_rate=0.005",
+    "--tuning.trials=2",
+    "--tuning.epochs=1",
+    "--export.parity_images=20",
+    "--export.calibration_images=20",
+    # Two dozen images cannot tell a point from noise: the bounds are tested on the real default.
+    "--export.max_accuracy_drop=1",
+]
+COMPONENTS = [
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Tuner",
+    "Trainer",
+    "Evaluator",
+    "InfraValidator",
+    "Pusher",
+]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "kfer.pipeline", *SMALL, *arguments]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True)
+
+
+def artifacts(root: Path) -> set[str]:
+    """Every artifact's files, whatever the number of their execution."""
+    names = set()
+    for path in root.glob("*/*/*/**/*"):
+        parts = path.relative_to(root).parts
+        if path.is_file() and parts[0] in COMPONENTS:
+            name = "/".join(part for part in parts if not part.isdecimal())
+            names.add(re.sub(r"events\.out\.tfevents\.[^/]*", "events", name))
+    return names
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small pipeline has run."""
+    folder = tmp_path_factory.mktemp("run")
+    process = run(folder)
+    assert process.returncode == 0, process.stdout + process.stderr
+    (folder / "stdout").write_text(process.stdout)
+    return folder
+
+
+def test_every_component_says_where_it_stands(folder: Path):
+    said = (folder / "stdout").read_text()
+    for position, name in enumerate(COMPONENTS, 1):
+        assert f"[{position:>2}/10] Component {name} is running." in said
+        assert f"[{position:>2}/10] Component {name} is finished in " in said
+
+
+def test_the_table_names_what_was_made(folder: Path):
+    said = (folder / "stdout").read_text()
+    for pattern in (
+        r"Trained +compact, [\d,]+ parameters, 3 epochs of 126 images, 6 people",
+        r"Expression +accuracy 0\.\d+, macro F1 0\.\d+ on 56 test images",
+        r"Identity +verification accuracy 0\.\d+, AUC 0\.\d+ on [\d,]+ pairs of people not trained on",
+        r"Model +saved_models/synthetic/1\n",
+        r"TFLite +saved_models/synthetic/1/int8\.tflite \(0\.\d+ MB, accuracy",
+        r"Report +pipeline_output/synthetic/report\.html\n",
+        r"Run +1: [\d.]+ s, peak memory [\d.]+ GB",
+    ):
+        assert re.search(pattern, said), pattern
+
+
+def test_the_pushed_folder_is_what_servers_and_phones_take(folder: Path):
+    pushed = folder / "saved_models" / "synthetic" / "1"
+    names = {path.name for path in pushed.iterdir()}
+    variants = {f"{name}.tflite" for name in ("float32", "float16", "dynamic_range", "int8")}
+    assert names >= {"saved_model.pb", "variables", "labels.txt", "model.json"} | variants
+    described = json.loads((pushed / "model.json").read_text())
+    assert described["verification"]["threshold"] <= 1
+    for variant in ("saved_model", "float32"):
+        assert described["parity"][variant]["max_probability_difference"] <= 1e-3
+
+
+def test_the_report_is_one_page(folder: Path):
+    page = (folder / "pipeline_output" / "synthetic" / "report.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert not re.search(r"(src|href)=[\"']?https?:", page)
+
+
+def test_a_second_run_is_cached_quick_and_without_tensorflow(folder: Path):
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        process = run(folder)
+        seconds.append(time.perf_counter() - start)
+        assert process.stdout.count("is cached.") == 10, process.stdout
+        assert "saved_models/synthetic/1\n" in process.stdout
+    assert min(seconds) <= 1.5
+    code = "import sys; from kfer.pipeline.__main__ import main; main(sys.argv[1:])"
+    code += "; print('tensorflow' in sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, *SMALL], cwd=folder, capture_output=True, text=True
+    )
+    assert loaded.stdout.endswith("False\n")
+
+
+def test_runs_are_listed_and_shown(folder: Path):
+    listed = run(folder, "--list-runs").stdout
+    assert re.search(r"^1 +synthetic +COMPLETE", listed, re.MULTILINE)
+    shown = run(folder, "--show", "1").stdout
+    for name in COMPONENTS:
+        assert re.search(rf"^{name} +COMPLETE +[\d.]+ s", shown, re.MULTILINE)
+    assert "model: pipeline_output/synthetic/Trainer/model/" in shown
+
+
+def test_a_deleted_push_is_pushed_again_and_versions_go_up(folder: Path):
+    retrained = run(folder, "--training.seed=1", "--to-node=Pusher")
+    assert "saved_models/synthetic/2" in retrained.stdout, retrained.stdout
+    assert sorted(path.name for path in (folder / "saved_models" / "synthetic").iterdir()) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--trainin.epochs", "3"], 2, "did you mean training"),
+        (["--fom-node", "Trainer"], 2, "did you mean --from-node"),
+        (["--training.epochs"], 2, "--training.epochs needs a value"),
+        (["--from-node", "Trainr"], 2, "no component 'Trainr'"),
+        (["--show", "99"], 2, "no run 99"),
+        (["none.py"], 2, "no settings file none.py"),
+        (["--data.sources.0.dataset", "fer2013", "--data.sources.0.arguments", "{}"], 1, "archive.zip"),
+        (["--data.sources.0.dataset", "fer2014"], 1, "fer2013"),
+    ],
+)
+def test_wrong_usage_is_explained(folder: Path, arguments: list[str], code: int, message: str):
+    process = run(folder, *arguments)
+    assert process.returncode == code
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_every_component_it_ends_with_the_same_artifacts(
+    folder: Path, tmp_path: Path
+):
+    root = tmp_path / "pipeline_output" / "synthetic"
+    for name in COMPONENTS:
+        with subprocess.Popen(
+            command(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                # The Trainer is killed after an epoch, so that the next run has one to go on from.
+                if f"Component {name} is running" in line and name != "Trainer":
+                    time.sleep(0.3)
+                    break
+                if name == "Trainer" and "epoch 1/3" in line:
+                    break
+            process.send_signal(signal.SIGKILL)
+        pushed = tmp_path / "saved_models" / "synthetic"
+        assert not pushed.exists() or all(path.name == "1" for path in pushed.glob("[!.]*"))
+    process = run(tmp_path)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert artifacts(root) == artifacts(folder / "pipeline_output" / "synthetic")
+    assert [path.name for path in (tmp_path / "saved_models" / "synthetic").iterdir()] == ["1"]
