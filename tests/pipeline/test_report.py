@@ -281,15 +281,6 @@ def test_partial_run_leaves_out_what_is_not_there(tmp_path, last, sections):
     assert "Not judged yet" in page.text
 
 
-def test_earlier_outputs_of_later_components_are_left_out(whole):
-    settings, root, result = whole
-    states = dict.fromkeys(("StatisticsGen", "SchemaGen"), "CACHED")
-    page = Page(report.update(settings, root, RunResult(2, result.outputs, states)))
-    assert page.sections == ["lineage", "settings"]
-    assert "what ExampleGen said" in page.text and "what Trainer said" not in page.text
-    assert report.update(settings, root, RunResult(3, result.outputs)) is None
-
-
 def test_failed_checks_say_why_nothing_was_pushed(tmp_path):
     settings = settings_with()
     result = make_run(tmp_path, settings)
