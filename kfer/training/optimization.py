@@ -32,7 +32,6 @@ def active_tasks(model: keras.Model) -> list[str]:
     return [task for task in (spec.EXPRESSION, spec.IDENTITY) if task in model.output]
 
 
-@keras.saving.register_keras_serializable("kfer")
 class MaskedAccuracy(keras.metrics.Mean):
     """The share of labelled examples whose highest logit is the label's."""
 
@@ -69,6 +68,9 @@ def _optimizer(
     # Biases and the scales and offsets of normalisation are the vectors of a network.
     vectors = [variable for variable in model.trainable_variables if len(variable.shape) < 2]
     optimizer.exclude_from_weight_decay(var_list=vectors)
+    if settings.mixed_precision == "mixed_float16":
+        # Keras does so by itself only under a global policy of mixed_float16.
+        return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 
 

@@ -43,6 +43,20 @@ def test_kernels_decay_and_vectors_do_not(optimizer: str) -> None:
         np.testing.assert_allclose(variable, kept * value, rtol=1e-5, err_msg=variable.path)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains(policy: str) -> None:
+    model = models.build(TOY, 8, 1, 3, 4, seed=0, dtype_policy=policy)
+    part = trainable(model, TrainingSettings(mixed_precision=policy), steps_per_epoch=10)
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1))
+    labels = {"expression": np.arange(6) % 3, "identity": np.arange(6) % 4}
+    before = np.array(model.get_layer("expression").kernel)
+    # Loss scaling skips steps until its scale is low enough.
+    for _ in range(10):
+        assert np.isfinite(part.train_on_batch(images, labels)[0])
+    assert not np.allclose(model.get_layer("expression").kernel, before)
+    assert isinstance(part.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
+
+
 def test_accuracy_skips_missing_labels() -> None:
     metric = MaskedAccuracy()
     metric.update_state(np.array([0, 1, -1]), np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0]]))
