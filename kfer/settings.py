@@ -228,7 +228,7 @@ class TuningSettings:
         trials: Trials to run; 0 leaves the training settings as they are.
         epochs: Epochs of each trial.
         example_share: Share of the training split that a trial sees an epoch, in (0, 1].
-        loss_weight_range: Lowest and highest weight of each loss, sampled on a log scale.
+        loss_weight_factors: Lowest and highest multiple of each set loss weight, log scale.
         learning_rate_factors: Lowest and highest multiple of the set learning rate, log scale.
         seed: Seeds the search.
     """
@@ -236,15 +236,15 @@ class TuningSettings:
     trials: int = 3
     epochs: int = 2
     example_share: float = 1.0
-    loss_weight_range: tuple[float, float] = (0.3, 3.0)
-    learning_rate_factors: tuple[float, float] = (0.3, 3.0)
+    loss_weight_factors: tuple[float, float] = (0.5, 2.0)
+    learning_rate_factors: tuple[float, float] = (0.5, 2.0)
     seed: int = 0
 
     def __post_init__(self) -> None:
         _check_numbers(self, "at least 0", "trials", "seed")
         _check_numbers(self, "at least 1", "epochs")
         _check_numbers(self, "in (0, 1]", "example_share")
-        for name in ("loss_weight_range", "learning_rate_factors"):
+        for name in ("loss_weight_factors", "learning_rate_factors"):
             low, high = getattr(self, name)
             _check(0 < low <= high, name, "lowest, highest, both above 0", (low, high))
 

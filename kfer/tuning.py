@@ -168,12 +168,15 @@ def _training_dir(work_dir: Path, trial_id: str) -> Path:
 
 def _space(training: TrainingSettings, tuning: TuningSettings) -> keras_tuner.HyperParameters:
     space = keras_tuner.HyperParameters()
-    if training.expression_weight and training.identity_weight:
-        for name in ("expression_weight", "identity_weight"):
-            lowest, highest = tuning.loss_weight_range
-            space.Float(name, lowest, highest, sampling="log", default=getattr(training, name))
-    lowest, highest = (training.learning_rate * factor for factor in tuning.learning_rate_factors)
-    space.Float("learning_rate", lowest, highest, sampling="log", default=training.learning_rate)
+
+    def add(name: str, factors: tuple[float, float]) -> None:
+        value = getattr(training, name)
+        space.Float(name, factors[0] * value, factors[1] * value, sampling="log", default=value)
+
+    if len(training.tasks()) > 1:  # the weight of one loss alone changes nothing
+        add("expression_weight", tuning.loss_weight_factors)
+        add("identity_weight", tuning.loss_weight_factors)
+    add("learning_rate", tuning.learning_rate_factors)
     return space
 
 
