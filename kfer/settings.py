@@ -124,12 +124,12 @@ class AugmentationSettings:
     """
 
     flip: float = 0.5
-    shift: float = 0.08
-    rotation: float = 0.15
-    scale: float = 0.1
-    brightness: float = 0.15
-    contrast: float = 0.2
-    erase: float = 0.25
+    shift: float = 0.04
+    rotation: float = 0.08
+    scale: float = 0.05
+    brightness: float = 0.1
+    contrast: float = 0.1
+    erase: float = 0.0
 
     def __post_init__(self) -> None:
         _check_numbers(self, "in [0, 1]", "flip", "erase")
@@ -153,7 +153,7 @@ class ModelSettings:
     backbone_arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
     embedding_size: int = 128
-    dropout: float = 0.2
+    dropout: float = 0.1
 
     def __post_init__(self) -> None:
         _check_numbers(self, "at least 1", "embedding_size")
@@ -173,7 +173,8 @@ class TrainingSettings:
         weight_decay: Decay of kernels; neither biases nor normalisation decay.
         label_smoothing: For the expression loss, in [0, 1).
         expression_weight: Weight of the expression loss in the total; 0 leaves the head out.
-        identity_weight: Weight of the identity loss in the total; 0 leaves the head out.
+        identity_weight: Weight of the identity loss in the total; 0 leaves the head out. ArcFace's
+            loss is about ten times the expressions', hence the default.
         arcface_margin: Additive angular margin in radians.
         arcface_scale: Scale of the cosine logits.
         mixed_precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -181,15 +182,15 @@ class TrainingSettings:
         seed: Seeds weights, order and augmentation.
     """
 
-    epochs: int = 10
-    batch_size: int = 64
+    epochs: int = 9
+    batch_size: int = 32
     optimizer: str = "adamw"
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-2
     label_smoothing: float = 0.05
     expression_weight: float = 1.0
-    identity_weight: float = 1.0
+    identity_weight: float = 0.1
     arcface_margin: float = 0.2
     arcface_scale: float = 24.0
     mixed_precision: str = "float32"
@@ -233,9 +234,9 @@ class TuningSettings:
         seed: Seeds the search.
     """
 
-    trials: int = 3
-    epochs: int = 2
-    example_share: float = 1.0
+    trials: int = 2
+    epochs: int = 1
+    example_share: float = 0.4
     loss_weight_factors: tuple[float, float] = (0.5, 2.0)
     learning_rate_factors: tuple[float, float] = (0.5, 2.0)
     seed: int = 0

@@ -14,9 +14,9 @@ _MOMENTUM = 0.9
 def build(
     image_shape: tuple[int, int, int],
     weights: str | None = None,
-    widths: Sequence[int] = (16, 32, 64, 128),
-    blocks: int = 2,
-    squeeze_excitation: bool = True,
+    widths: Sequence[int] = (12, 24, 64, 128),
+    blocks: int = 1,
+    squeeze_excitation: bool = False,
     fused: bool = True,
 ) -> keras.Model:
     """Returns the network: basic blocks (He et al. 2015) in stages that each halve the size.

@@ -20,9 +20,9 @@ _MAX_SEED = 10_000_000
 class SyntheticConfig(tfds.core.BuilderConfig):
     """What KferSynthetic draws; see there."""
 
-    num_identities: int = 40
+    num_identities: int = 120
     num_heldout_identities: int = 30
-    examples_per_identity: int = 100
+    examples_per_identity: int = 42
     heldout_examples_per_identity: int = 40
     image_size: int = 64
     seed: int = 0
@@ -44,9 +44,9 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
         data_dir: str | Path | None = None,
         config: SyntheticConfig | str | None = None,
         version: Any = None,
-        num_identities: int = 40,
+        num_identities: int = 120,
         num_heldout_identities: int = 30,
-        examples_per_identity: int = 100,
+        examples_per_identity: int = 42,
         heldout_examples_per_identity: int = 40,
         image_size: int = 64,
         seed: int = 0,
