@@ -1,6 +1,7 @@
 """Trainer: the network, trained with the values that the Tuner found."""
 
 import json
+import logging
 import shutil
 
 from kfer.pipeline.artifacts import HyperParameters, Model, ModelRun, TransformedExamples
@@ -11,6 +12,8 @@ from kfer.settings import (
     ModelSettings,
     TrainingSettings,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @component()
@@ -26,15 +29,19 @@ def trainer(
     training: TrainingSettings,
 ) -> str:
     """Trains, or goes on from the last finished epoch of a run that was killed."""
+    from kfer import input_pipeline
     from kfer import training as trainers
     from kfer.pipeline.components.learning import Learning
 
     chosen = trainers.with_values(training, hyperparameters.best_values())
     learning = Learning(transformed_examples, data, augmentation, model_settings)
+    batches = learning.batches(chosen)
+    input_speed = input_pipeline.measure_speed(batches(0), seconds=1.0)
+    _log.info("  the input pipeline gives %s images a second", f"{input_speed:,.0f}")
     network = learning.build_model(chosen)
     history = trainers.train(
         network,
-        learning.batches(chosen),
+        batches,
         learning.steps_per_epoch(chosen),
         learning.validation,
         chosen,
@@ -50,6 +57,7 @@ def trainer(
         "num_examples": len(learning.examples),
         "num_identities": learning.num_identities,
         "epochs": len(history),
+        "input_images_per_second": input_speed,
         "values": hyperparameters.best_values(),
     }
     (model_run.path / "training.json").write_text(json.dumps(facts, indent=1))
