@@ -12,7 +12,9 @@ from kfer import training as trainers
 from kfer import tuning
 from kfer.settings import TrainingSettings, TuningSettings
 
-TRAINING = TrainingSettings(epochs=10, warmup_epochs=1, learning_rate=0.01, expression_weight=0.5)
+TRAINING = TrainingSettings(
+    epochs=10, warmup_epochs=1, learning_rate=0.01, expression_weight=0.5, identity_weight=1.0
+)
 TUNING = TuningSettings(trials=4, epochs=2, example_share=0.25, seed=0)
 
 
