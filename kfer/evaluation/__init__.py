@@ -7,5 +7,4 @@ from kfer.evaluation.reports import choose_threshold as choose_threshold
 from kfer.evaluation.reports import examples_to_show as examples_to_show
 from kfer.evaluation.reports import expression_report as expression_report
 from kfer.evaluation.reports import identification_report as identification_report
-from kfer.evaluation.reports import make_pairs as make_pairs
 from kfer.evaluation.reports import verification_report as verification_report

@@ -10,6 +10,7 @@ import numpy as np
 from kfer import spec
 from kfer.evaluation import reports
 from kfer.input_pipeline import Decoded, DecodedPairs
+from kfer.pairs import has_pairs, make_pairs
 from kfer.settings import EvaluationSettings
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def evaluate(
         verification = _verification(network, embeddings, test, pairs, settings)
         report["verification"] = verification
         report["metrics"]["verification_accuracy"] = verification and verification["accuracy"]
-        if _has_pairs(test.identity):
+        if has_pairs(test.identity):
             report["identification"] = reports.identification_report(embeddings, test.identity)
         report["threshold"] = _threshold(network, validation, settings)
     return report, predictions
@@ -83,8 +84,8 @@ def _verification(
         )
         same, folds = pairs.same, pairs.fold if (pairs.fold >= 0).all() else None
         similarities = np.sum(embeddings_a * embeddings_b, axis=1)
-    elif _has_pairs(test.identity):
-        first, second, same = reports.make_pairs(test.identity, settings.max_pairs, settings.seed)
+    elif has_pairs(test.identity):
+        first, second, same = make_pairs(test.identity, settings.max_pairs, settings.seed)
         similarities, folds = np.sum(embeddings[first] * embeddings[second], axis=1), None
     else:
         _log.warning("  the test split has no two images of one person: verification is not judged")
@@ -97,21 +98,15 @@ def _verification(
 def _threshold(
     network: keras.Model, validation: Decoded, settings: EvaluationSettings
 ) -> dict[str, float] | None:
-    if not _has_pairs(validation.identity):
+    if not has_pairs(validation.identity):
         _log.warning("  the validation split has no two images of one person: no threshold is chosen")
         return None
     labelled = np.flatnonzero(validation.identity >= 0)
     identities = validation.identity[labelled]
     embeddings = _predict(network, validation.images[labelled])[spec.EMBEDDING]
-    first, second, same = reports.make_pairs(identities, settings.max_pairs, settings.seed)
+    first, second, same = make_pairs(identities, settings.max_pairs, settings.seed)
     similarities = np.sum(embeddings[first] * embeddings[second], axis=1)
     return reports.choose_threshold(similarities, same, settings.threshold_false_accept_rate)
-
-
-def _has_pairs(identities: np.ndarray) -> bool:
-    """Whether there are two people, one of them with two images."""
-    counts = np.unique(identities[identities >= 0], return_counts=True)[1]
-    return len(counts) >= 2 and counts.max() >= 2
 
 
 def _predict(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:

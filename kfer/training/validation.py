@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kfer import metrics, spec
 from kfer.input_pipeline import Decoded
+from kfer.pairs import has_pairs, make_pairs
 
 _BATCH_SIZE = 256
 _log = logging.getLogger(__name__)
@@ -36,8 +37,9 @@ class Validation:
             held_out = np.where(
                 examples.identity >= model.output[spec.IDENTITY].shape[-1], examples.identity, -1
             )
-            self._first, self._second = sample_pairs(held_out, max_pairs, seed)
-            if not len(self._first):
+            if has_pairs(held_out):
+                self._first, self._second, _ = make_pairs(held_out, max(2, max_pairs), seed)
+            else:
                 _log.warning(
                     "the validation split has no two images of one held-out person and one of "
                     "another: no verification accuracy each epoch"
@@ -80,35 +82,3 @@ class Validation:
             outputs = self._predict(tf.cast(images, tf.float32), training=False)
             batches.append({name: value.numpy() for name, value in outputs.items()})
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-
-def sample_pairs(identities: np.ndarray, max_pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pairs of different images: one half shows one person, the other half two.
-
-    Args:
-        identities: int `[n]`, negative where unknown.
-        max_pairs: Most pairs.
-        seed: The same seed gives the same pairs.
-
-    Returns:
-        The indices of the pairs' images, int64 `[pairs]` each; empty where no genuine or no impostor
-        pair can be made.
-    """
-    generator = np.random.default_rng(seed)
-    known = np.flatnonzero(identities >= 0)
-    people, person, counts = np.unique(identities[known], return_inverse=True, return_counts=True)
-    nothing = np.zeros(0, np.int64)
-    if len(people) < 2 or counts.max() < 2 or max_pairs < 2:
-        return nothing, nothing
-    number = min(max_pairs // 2, int((counts * (counts - 1) // 2).sum()))
-    ordered = known[np.argsort(person, kind="stable")]
-    starts = np.cumsum(counts) - counts
-    # People are drawn evenly, so that one with many images does not outweigh the rest.
-    drawn = generator.choice(np.flatnonzero(counts > 1), number)
-    position = generator.integers(counts[drawn])
-    other = (position + generator.integers(1, counts[drawn])) % counts[drawn]
-    one = generator.integers(len(people), size=number)
-    two = (one + generator.integers(1, len(people), number)) % len(people)
-    first = [starts[drawn] + position, starts[one] + generator.integers(counts[one])]
-    second = [starts[drawn] + other, starts[two] + generator.integers(counts[two])]
-    return ordered[np.concatenate(first)], ordered[np.concatenate(second)]

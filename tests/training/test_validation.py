@@ -4,24 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kfer.training.validation import Validation, sample_pairs
-
-
-def test_half_of_the_pairs_are_genuine_and_none_is_of_one_image() -> None:
-    identities = np.array([-1, 7, 7, 8, 8, 8, 9, -1, 10])
-    first, second = sample_pairs(identities, 8, seed=0)
-    same = identities[first] == identities[second]
-    assert len(first) == 8
-    assert same.sum() == 4
-    assert (first != second).all()
-    assert (identities[first] >= 0).all()
-    assert (identities[second] >= 0).all()
-    np.testing.assert_array_equal(first, sample_pairs(identities, 8, seed=0)[0])
-
-
-@pytest.mark.parametrize("identities", [[], [-1, -1], [3, 3, 3], [1, 2, 3]])
-def test_without_genuine_or_impostor_pairs_there_are_none(identities: list[int]) -> None:
-    assert len(sample_pairs(np.array(identities, int), 10, seed=0)[0]) == 0
+from kfer.training.validation import Validation
 
 
 def network() -> keras.Model:
