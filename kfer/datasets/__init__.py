@@ -1,8 +1,10 @@
 """TFDS builders, one file each, and finding and preparing them by name."""
 
+import contextlib
 import errno
 import importlib.util
 import inspect
+import io
 import logging
 import os
 import pkgutil
@@ -80,7 +82,8 @@ def prepare(dataset: tfds.core.DatasetBuilder, download_dir: str | Path) -> None
         download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS,
     )
     try:
-        dataset.download_and_prepare(download_config=config)
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints, with sizes that it does not know
+            dataset.download_and_prepare(download_config=config)
     except Exception as error:
         if "No examples were yielded" in str(error):
             raise ValueError(
