@@ -77,7 +77,7 @@ def decode_source(
     split: str,
     source: SourceSettings,
     data: DataSettings,
-    cache_dir: Path,
+    cache_dir: str | Path,
 ) -> Decoded:
     """Examples of a prepared dataset, ready for the network, without any pipeline.
 

@@ -27,7 +27,7 @@ def train(
     steps_per_epoch: int,
     validation: Decoded,
     settings: TrainingSettings,
-    work_dir: Path,
+    work_dir: str | Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> checkpoint.History:
     """Trains a network, or goes on after the last epoch that `work_dir` has a checkpoint of.
@@ -52,6 +52,7 @@ def train(
         ValueError: `work_dir` has a checkpoint of other settings or of another network.
         FloatingPointError: The loss is not a number.
     """
+    work_dir = Path(work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     part = trainable(model, settings, steps_per_epoch)
     history = checkpoint.restore(work_dir, part, settings, steps_per_epoch)

@@ -192,7 +192,7 @@ def test_a_root_that_another_run_holds_is_refused(root, outside):
     process = context.Process(target=run_in_process, args=(root, outside, "slow"))
     process.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (root / "Trainer" / ".work").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
