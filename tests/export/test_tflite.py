@@ -98,7 +98,8 @@ def test_batch_normalisation_is_folded(files, tmp_path):
     assert counts["CONV_2D"] == 2
     assert (counts["MUL"], counts["ADD"]) == (2, 1)  # grey and scaling alone
 
-    settings = ModelSettings(backbone_arguments={"widths": (8, 16), "blocks": 1}, embedding_size=16)
+    toy = {"widths": (8, 16), "blocks": 1, "squeeze_excitation": True}
+    settings = ModelSettings(backbone_arguments=toy, embedding_size=16)
     model = models.build(settings, 32, 3, 4, 3, seed=0)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
     path = export.save_tflite(model, tmp_path, ("float32",), images, 32, 3)["float32"]
