@@ -182,7 +182,7 @@ class TrainingSettings:
         seed: Seeds weights, order and augmentation.
     """
 
-    epochs: int = 8
+    epochs: int = 10
     batch_size: int = 32
     optimizer: str = "adamw"
     learning_rate: float = 5e-3

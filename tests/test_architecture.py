@@ -37,7 +37,7 @@ def test_help_is_quick_and_describes_every_setting():
         [sys.executable, "-m", "kfer.pipeline", "--help"], capture_output=True, text=True, check=True
     )
     assert time.perf_counter() - start < 2
-    for option in ("--training.epochs 8", "--data.sources.0.dataset synthetic", "--from-node"):
+    for option in ("--training.epochs 10", "--data.sources.0.dataset synthetic", "--from-node"):
         assert option in process.stdout
 
 

@@ -47,7 +47,7 @@ def test_values_take_the_type_of_their_field():
         ("trainig.epochs", "3", "did you mean training"),
         ("model.epochs", "3", "did you mean training.epochs"),
         ("training.zzz", "3", "no setting 'training.zzz'. training has: epochs, batch_size"),
-        ("training.epochs", "three", "training.epochs must be a whole number, such as 8; got 'three'"),
+        ("training.epochs", "three", "training.epochs must be a whole number, such as 10; got 'three'"),
         ("training.epochs", "0", "training.epochs: .*at least 1.*got 0"),
         ("training.epochs", "1.5", "must be a whole number"),
         ("training.optimizer", "adam", r"training.optimizer: .*sgd.*adamw.*got 'adam'"),
