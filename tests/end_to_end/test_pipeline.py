@@ -190,7 +190,7 @@ def test_killed_in_the_middle_of_every_component_it_ends_with_the_same_artifacts
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet152", "densenet161"])
-def test_the_large_backbones_train_and_are_pushed(backbone: str, tmp_path: Path):
+def test_the_large_backbones_train(backbone: str, tmp_path: Path):
     people = PEOPLE | {"examples_per_identity": 7, "heldout_examples_per_identity": 7}
     arguments = [
         f"--model.backbone={backbone}",
@@ -199,12 +199,11 @@ def test_the_large_backbones_train_and_are_pushed(backbone: str, tmp_path: Path)
         "--training.epochs=1",
         "--training.batch_size=8",
         "--tuning.trials=0",
-        "--export.tflite=float32",
+        "--to-node=Trainer",
     ]
     process = run(tmp_path, *arguments)
     assert process.returncode == 0, process.stdout + process.stderr
     assert re.search(rf"Trained +{backbone}, [\d,]+ parameters, 1 epochs", process.stdout)
-    assert (tmp_path / "saved_models" / "synthetic" / "1" / "float32.tflite").exists()
 
 
 @pytest.mark.slow
