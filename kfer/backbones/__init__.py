@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-_NO_BACKBONES = {"normalization"}
+_NO_BACKBONES = {"inputs", "normalization", "stages"}
 
 
 def names() -> list[str]:
@@ -76,6 +76,23 @@ def application(
     preprocess_input = sys.modules[function.__module__].preprocess_input
     trunk = function(include_top=False, weights=weights, input_shape=(height, width, 3), **arguments)
     return keras.Model(images, trunk(preprocess_input(scaled)), name=name)
+
+
+def load(network: keras.Model, weights: str | None, first: str = "", head: str = "") -> None:
+    """Puts weights into a network; None leaves it as it is.
+
+    Args:
+        network: A backbone of this folder.
+        weights: None or a file.
+        first: The layer whose kernel is summed over its inputs where the network sees grey and the
+            weights RGB.
+        head: The classifier's layer; the network may lack it where the weights have it.
+
+    Raises:
+        ValueError: The weights do not fit the network.
+    """
+    if weights:
+        network.load_weights(weights)
 
 
 def _own_names() -> list[str]:

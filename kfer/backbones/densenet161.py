@@ -1,49 +1,88 @@
-"""DenseNet161 (Huang et al. 2017), which keras.applications does not have."""
+"""DenseNet161 (Huang et al. 2017), which keras.applications does not have, as torchvision builds it."""
 
 from collections.abc import Sequence
 
 import keras
 from keras import layers
 
-from kfer.backbones.normalization import FusedBatchNormalization
+from kfer import backbones
+from kfer.backbones import inputs
+from kfer.backbones.normalization import batch_normalization
 
 
 def build(
     image_shape: tuple[int, int, int],
     weights: str | None = None,
-    growth: int = 48,
-    stem: int = 96,
+    growth_rate: int = 48,
+    stem_filters: int = 96,
     blocks: Sequence[int] = (6, 12, 36, 24),
+    num_classes: int = 0,
+    normalization: str = "torchvision",
+    grey: str = "repeat",
+    fused: bool = True,
 ) -> keras.Model:
     """Returns the network, whose feature map has 2,208 channels at 1/32 of the image's size.
 
     Args:
-        image_shape: Height, width and channels.
-        weights: None, or a file that `keras.Model.load_weights` reads.
-        growth: Channels that a layer adds.
-        stem: Channels of the first convolution.
-        blocks: Layers of each dense block.
+        image_shape: Height and width, at least 32, and channels (1 or 3).
+        weights: None, "imagenet", or whatever `kfer.pretrained.load_weights` reads.
+        growth_rate: Channels that a layer adds.
+        stem_filters: Channels of the first convolution.
+        blocks: Layers of each dense block. With a growth rate of 32 and 64 stem filters,
+            (6, 12, 24, 16) is DenseNet121, (6, 12, 32, 32) DenseNet169, (6, 12, 48, 32) DenseNet201.
+        num_classes: Adds average pooling and the classifier's logits `[n, num_classes]`; 0 leaves both
+            out.
+        normalization: What the weights expect: "torchvision", "caffe" or "none"
+            (`kfer.backbones.inputs.normalized`).
+        grey: "repeat" or "sum": how a grey image meets a kernel of three channels.
+        fused: Whether batch normalisation takes TensorFlow's fused kernel, or Keras's layer.
+
+    Returns:
+        A model whose layers have the names of torchvision's modules.
 
     Raises:
-        ValueError: The file of weights is of another network.
+        ValueError: The image is too small, an argument is not allowed, or the weights do not fit.
     """
+    inputs.check_size("densenet161", image_shape, 2 ** (len(blocks) + 1))
+    inputs.check_choice("densenet161", "normalization", normalization, inputs.NORMALIZATIONS)
+    inputs.check_choice("densenet161", "grey", grey, inputs.GREYS)
+
+    def normalize(features: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return layers.ReLU()(batch_normalization(fused, epsilon=1e-5, name=name)(features))
+
+    def convolve(
+        features: keras.KerasTensor, filters: int, kernel: int, name: str, **arguments: object
+    ) -> keras.KerasTensor:
+        return layers.Conv2D(
+            filters,
+            kernel,
+            use_bias=False,
+            kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
+            name=name,
+            **{"padding": "same", **arguments},
+        )(features)
+
     images = keras.Input(image_shape, name="images")
-    features = layers.Conv2D(stem, 7, 2, padding="same", use_bias=False)(images)
-    features = layers.MaxPooling2D(3, 2, padding="same")(_normalize(features))
-    for number, count in enumerate(blocks):
-        if number:
-            half = features.shape[-1] // 2
-            features = layers.Conv2D(half, 1, use_bias=False)(_normalize(features))
-            features = layers.AveragePooling2D(2, padding="same")(features)
-        for _ in range(count):
-            new = layers.Conv2D(4 * growth, 1, use_bias=False)(_normalize(features))
-            new = layers.Conv2D(growth, 3, padding="same", use_bias=False)(_normalize(new))
+    features = layers.ZeroPadding2D(3)(inputs.normalized(images, normalization, grey))
+    features = convolve(features, stem_filters, 7, "features.conv0", strides=2, padding="valid")
+    features = layers.ZeroPadding2D(1)(normalize(features, "features.norm0"))
+    # What is padded is never the largest: ReLU's values are at least 0.
+    features = layers.MaxPooling2D(3, 2, name="features.pool0")(features)
+    for number, count in enumerate(blocks, 1):
+        for layer in range(1, count + 1):
+            name = f"features.denseblock{number}.denselayer{layer}"
+            new = convolve(normalize(features, f"{name}.norm1"), 4 * growth_rate, 1, f"{name}.conv1")
+            new = convolve(normalize(new, f"{name}.norm2"), growth_rate, 3, f"{name}.conv2")
             features = layers.Concatenate()([features, new])
-    model = keras.Model(images, _normalize(features), name="densenet161")
-    if weights:
-        model.load_weights(weights)
+        if number < len(blocks):
+            name = f"features.transition{number}"
+            features = normalize(features, f"{name}.norm")
+            features = convolve(features, features.shape[-1] // 2, 1, f"{name}.conv")
+            features = layers.AveragePooling2D(2, name=f"{name}.pool")(features)
+    features = normalize(features, "features.norm5")
+    if num_classes:
+        features = layers.GlobalAveragePooling2D(name="avgpool")(features)
+        features = layers.Dense(num_classes, name="classifier")(features)
+    model = keras.Model(images, features, name="densenet161")
+    backbones.load(model, weights, first="features.conv0", head="classifier")
     return model
-
-
-def _normalize(features: keras.KerasTensor) -> keras.KerasTensor:
-    return layers.ReLU()(FusedBatchNormalization()(features))

@@ -84,3 +84,28 @@ class FusedBatchNormalization(keras.layers.Layer):
             "zero_scale": self.zero_scale,
         }
         return super().get_config() | own
+
+
+def batch_normalization(
+    fused: bool,
+    momentum: float = 0.9,
+    epsilon: float = 1e-3,
+    zero_scale: bool = False,
+    name: str | None = None,
+) -> keras.layers.Layer:
+    """Returns the fused layer, or Keras's own with the same settings.
+
+    Args:
+        fused: Whether to take `FusedBatchNormalization`.
+        momentum: Share of the moving statistics that a step keeps. Nearly a hundred steps of Keras's
+            0.99 are too slow for runs of a few hundred steps; torchvision keeps 0.9 too.
+        epsilon: Added to the variance.
+        zero_scale: Whether the scale starts at 0.
+        name: The layer's name.
+    """
+    if fused:
+        return FusedBatchNormalization(momentum, epsilon, zero_scale, name=name)
+    start = "zeros" if zero_scale else "ones"
+    return keras.layers.BatchNormalization(
+        momentum=momentum, epsilon=epsilon, gamma_initializer=start, name=name
+    )

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import logging
 import os
 import sys
 import textwrap
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kfer.pipeline import config
+from kfer.pipeline.console import log_to_console
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
 from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run
@@ -25,7 +25,7 @@ _EPILOG = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0 done, 1 a component failed, 2 wrong usage."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _log_to_console()
+    log_to_console()
     try:
         options, overrides = _parse(sys.argv[1:] if arguments is None else list(arguments))
         settings = _settings(options, overrides)
@@ -40,24 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, RuntimeError) as error:
         print(f"kfer.pipeline: {error}", file=sys.stderr)
         return 2
-
-
-def _log_to_console() -> None:
-    start = time.monotonic()
-
-    class Elapsed(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            minutes, seconds = divmod(int(time.monotonic() - start), 60)
-            return f"{minutes:>3}:{seconds:02} {super().format(record)}"
-
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Elapsed("%(message)s"))
-    logger = logging.getLogger("kfer")
-    logger.handlers = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    for library in ("absl", "tensorflow"):  # they tell every step at INFO
-        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:

@@ -9,17 +9,23 @@ import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from kfer.settings import PipelineSettings
 
+T = TypeVar("T")
 
-def load_settings(path: str | Path) -> PipelineSettings:
+
+def load_settings(path: str | Path, kind: type[T] = PipelineSettings) -> T:
     """The `settings` that a Python settings file defines.
+
+    Args:
+        path: The file.
+        kind: The class that `settings` must have.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file cannot be run, or defines no `settings` of type PipelineSettings.
+        ValueError: The file cannot be run, or defines no `settings` of that class.
     """
     path = Path(path)
     if not path.is_file():
@@ -35,9 +41,9 @@ def load_settings(path: str | Path) -> PipelineSettings:
     except Exception as error:
         raise ValueError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     settings = getattr(module, "settings", None)
-    if not isinstance(settings, PipelineSettings):
+    if not isinstance(settings, kind):
         raise ValueError(
-            f"{path} must define `settings = PipelineSettings(...)`; got {type(settings).__name__}"
+            f"{path} must define `settings = {kind.__name__}(...)`; got {type(settings).__name__}"
         )
     return settings
 

@@ -1,0 +1,181 @@
+"""One network with one seed: trained, and judged once on the test split."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import filelock
+import keras
+import numpy as np
+
+from kfer import datasets, evaluation, input_pipeline, models, spec, training
+from kfer.comparison.settings import ComparisonSettings
+from kfer.settings import EvaluationSettings
+
+_log = logging.getLogger(__name__)
+_RESULT = "result.json"
+_SETTINGS = "settings.json"
+
+
+def load_examples(
+    settings: ComparisonSettings, data_dir: str, output_dir: Path
+) -> dict[str, input_pipeline.Decoded]:
+    """Returns the decoded splits "train", "validation" and "test"; prepared once, then found again.
+
+    Raises:
+        FileNotFoundError: Files that the user must download are missing.
+        ValueError: The source lacks a split, or its labels are unknown.
+    """
+    (source,) = settings.data.sources
+    missing = sorted(set(spec.SPLITS) - set(source.splits))
+    if missing:
+        raise ValueError(f"{source.dataset}: expected splits {', '.join(spec.SPLITS)}; {missing} lack")
+    builder = datasets.builder(source.dataset, output_dir / "prepared", **source.arguments)
+    datasets.prepare(builder, data_dir)
+    return {
+        split: input_pipeline.decode_source(builder, split, source, settings.data, output_dir / "decoded")
+        for split in spec.SPLITS
+    }
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a candidate's folder holds its results."""
+    return (folder / _RESULT).exists()
+
+
+def run(settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path) -> Path:
+    """Trains a candidate, or goes on after the last epoch of a run that was killed.
+
+    Args:
+        settings: The comparison.
+        name: A key of `settings.candidates`.
+        seed: For weights, order and augmentation.
+        data_dir: Folder with what the user downloaded.
+        output_dir: The comparison's folder.
+
+    Returns:
+        The candidate's folder, with "model.keras" (the epoch that was best on validation),
+        "history.csv", "test.npz" (float32 probabilities `[n, classes]`, int32 labels `[n]`, unicode
+        filename `[n]`) and, last, "result.json".
+
+    Raises:
+        ValueError: The folder is of a run with other settings.
+        FloatingPointError: The loss is not a number.
+    """
+    folder = output_dir / "runs" / f"{name}-seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".lock", timeout=0):
+        _check_settings(folder, settings, name, seed)
+        if not is_finished(folder):
+            _train(settings, name, seed, load_examples(settings, data_dir, output_dir), folder)
+    return folder
+
+
+def _train(
+    settings: ComparisonSettings,
+    name: str,
+    seed: int,
+    examples: dict[str, input_pipeline.Decoded],
+    folder: Path,
+) -> None:
+    chosen = dataclasses.replace(settings.training, seed=seed, identity_weight=0.0)
+    training.check_labels(examples["train"], chosen)
+    network = models.build(
+        settings.candidates[name],
+        settings.data.image_size,
+        settings.data.channels,
+        len(settings.data.expressions),
+        0,
+        seed,
+        chosen.mixed_precision,
+    )
+    steps = input_pipeline.steps_per_epoch(examples["train"], chosen.batch_size)
+    _log.info("%s, seed %d: %s parameters", name, seed, f"{network.count_params():,}")
+    best = _KeepBest(network, folder)
+    history = training.train(
+        network,
+        lambda step: input_pipeline.for_training(
+            examples["train"], chosen.batch_size, seed, settings.augmentation, step
+        ),
+        steps,
+        examples["validation"],
+        chosen,
+        folder / "work",
+        [best],
+    )
+    network.load_weights(best.weights)
+    network.save(folder / "model.keras")
+    test = examples["test"]
+    report, predictions = evaluation.evaluate(
+        network, test, examples["validation"], None, settings.data.expressions, EvaluationSettings()
+    )
+    np.savez(
+        folder / "test.npz",
+        probabilities=predictions["probabilities"],
+        labels=test.expression,
+        filename=test.filename,
+    )
+    (folder / "history.csv").write_bytes((folder / "work" / "history.csv").read_bytes())
+    result = {
+        "candidate": name,
+        "seed": seed,
+        "num_parameters": network.count_params(),
+        "num_examples": {split: len(decoded) for split, decoded in examples.items()},
+        "best_epoch": best.epoch,
+        "epochs": len(history),
+        "test_accuracy": report["expression"]["accuracy"],
+    }
+    _write(folder / _RESULT, result)
+    _log.info("%s, seed %d: %.3f of the test images right", name, seed, result["test_accuracy"])
+
+
+class _KeepBest(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the highest validation accuracy, the first of equals."""
+
+    def __init__(self, network: keras.Model, folder: Path) -> None:
+        super().__init__()
+        self.weights = folder / "best.weights.h5"
+        self._network, self._record = network, folder / "best.json"
+        found = json.loads(self._record.read_text()) if self._record.exists() else {}
+        self.epoch, self._accuracy = found.get("epoch", 0), found.get("accuracy", -1.0)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        accuracy = (logs or {})["val_expression_accuracy"]
+        if accuracy > self._accuracy:
+            partial = self.weights.with_name("partial.weights.h5")
+            self._network.save_weights(partial)
+            partial.replace(self.weights)
+            self.epoch, self._accuracy = epoch + 1, accuracy
+            _write(self._record, {"epoch": self.epoch, "accuracy": accuracy})
+
+
+def _check_settings(folder: Path, settings: ComparisonSettings, name: str, seed: int) -> None:
+    """Refuses to mix results of other settings; what only the page uses may change."""
+    own = {
+        "model": dataclasses.asdict(settings.candidates[name]),
+        "data": dataclasses.asdict(settings.data),
+        "augmentation": dataclasses.asdict(settings.augmentation),
+        "training": dataclasses.asdict(settings.training),
+        "seed": seed,
+    }
+    own = json.loads(json.dumps(own))
+    path = folder / _SETTINGS
+    if not path.exists():
+        _write(path, own)
+        return
+    found = json.loads(path.read_text())
+    different = [group for group in own if own[group] != found.get(group)]
+    if different:
+        told = "; ".join(f"{group} was {found.get(group)} and is {own[group]}" for group in different)
+        raise ValueError(
+            f"{folder} is of a run with other settings: {told}. Set them as they were, give another "
+            "--output-dir, or delete that folder"
+        )
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)
