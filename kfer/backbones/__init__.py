@@ -14,7 +14,9 @@ from typing import Any
 
 import keras
 
-_NO_BACKBONES = {"inputs", "normalization", "stages"}
+from kfer import pretrained
+
+_NO_BACKBONES = {"inputs", "normalization", "recomputation", "stages"}
 
 
 def names() -> list[str]:
@@ -61,10 +63,11 @@ def application(
     Args:
         name: The function's name in lower case.
         image_shape: Height, width and channels (1 or 3).
-        weights: The function's `weights`.
+        weights: The function's `weights`, or a file that `kfer.pretrained.load_weights` reads.
         **arguments: Its other keyword arguments.
 
     Raises:
+        FileNotFoundError: There is no such file.
         ValueError: The function does not take this image, weights or arguments.
     """
     function = _applications()[name]
@@ -74,7 +77,15 @@ def application(
     colour = keras.layers.Concatenate()([images] * 3) if channels == 1 else images
     scaled = keras.layers.Rescaling(127.5, offset=127.5)(colour)
     preprocess_input = sys.modules[function.__module__].preprocess_input
-    trunk = function(include_top=False, weights=weights, input_shape=(height, width, 3), **arguments)
+    file = weights if weights and weights.endswith(pretrained.ENDINGS) else None
+    trunk = function(
+        include_top=False,
+        weights=None if file else weights,
+        input_shape=(height, width, 3),
+        **arguments,
+    )
+    if file:
+        pretrained.load_weights(trunk, file, ignore="predictions")
     return keras.Model(images, trunk(preprocess_input(scaled)), name=name)
 
 
@@ -83,16 +94,19 @@ def load(network: keras.Model, weights: str | None, first: str = "", head: str =
 
     Args:
         network: A backbone of this folder.
-        weights: None or a file.
+        weights: None, one of `kfer.pretrained.RECIPES`, or a file.
         first: The layer whose kernel is summed over its inputs where the network sees grey and the
             weights RGB.
         head: The classifier's layer; the network may lack it where the weights have it.
 
     Raises:
-        ValueError: The weights do not fit the network.
+        OSError: The file is not there, or cannot be downloaded.
+        ValueError: The weights do not fit the network, or are not published for it.
     """
     if weights:
-        network.load_weights(weights)
+        published = weights in pretrained.RECIPES
+        path = pretrained.published(network.name, weights) if published else weights
+        pretrained.load_weights(network, path, sum_inputs_of=first, ignore=head)
 
 
 def _own_names() -> list[str]:
