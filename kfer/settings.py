@@ -161,15 +161,46 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class FineTuningStage:
+    """A part of a training in which some of the backbone is frozen.
+
+    A frozen layer keeps its weights and, if it normalises batches, its statistics. A stage starts
+    with a new optimizer, and has a warm-up and a cosine of its own.
+
+    Attributes:
+        epochs: Epochs of this stage.
+        unfreeze: Stages of the backbone that train beside the heads ("layer4",); ("all",) for the
+            whole backbone, () for the heads alone. The Trainer's log has their names.
+        learning_rate_factor: Peak rate of this stage, as a multiple of the training's.
+    """
+
+    epochs: int
+    unfreeze: tuple[str, ...] = ()
+    learning_rate_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "at least 1", "epochs")
+        _check_numbers(self, "above 0", "learning_rate_factor")
+        _check(
+            isinstance(self.unfreeze, tuple),
+            "unfreeze",
+            'a tuple of names such as ("layer4",)',
+            self.unfreeze,
+        )
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """How the network is trained.
 
     Attributes:
-        epochs: Passes over the training split (over its size, where sources have weights).
+        epochs: Passes over the training split (over its size, where sources have weights). Where there
+            are `stages`, theirs count and this does not.
         batch_size: Examples a step.
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: Peak rate, reached after the warm-up; a cosine takes it to zero.
-        warmup_epochs: Epochs of linear warm-up; parts of an epoch are allowed.
+        warmup_epochs: Epochs of linear warm-up; parts of an epoch are allowed. Each of `stages` has its
+            share.
         weight_decay: Decay of kernels; neither biases nor normalisation decay.
         label_smoothing: For the expression loss, in [0, 1).
         expression_weight: Weight of the expression loss in the total; 0 leaves the head out.
@@ -180,6 +211,11 @@ class TrainingSettings:
         mixed_precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
         validation_pairs: Most pairs of held-out people that each epoch is validated on.
         seed: Seeds weights, order and augmentation.
+        stages: Fine-tuning in stages, one after the other; () trains everything for `epochs`.
+        layer_decay: Learning rate and weight decay of each backbone stage as a multiple of those of the
+            stage after it, the last one's of the heads', in (0, 1]; 1 trains all alike.
+        cache_features: Whether stages that train the heads alone run the backbone only once, and keep
+            its features within data.memory_budget_gb, else on disk. Augmentation must be off.
     """
 
     epochs: int = 10
@@ -196,10 +232,14 @@ class TrainingSettings:
     mixed_precision: str = "float32"
     validation_pairs: int = 2000
     seed: int = 0
+    stages: tuple[FineTuningStage, ...] = ()
+    layer_decay: float = 1.0
+    cache_features: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers(self, "at least 1", "epochs", "batch_size", "validation_pairs")
         _check_numbers(self, "above 0", "learning_rate", "arcface_scale")
+        _check_numbers(self, "in (0, 1]", "layer_decay")
         _check_numbers(self, "in [0, 1)", "label_smoothing")
         _check_numbers(
             self,
@@ -220,10 +260,21 @@ class TrainingSettings:
         weights = {spec.EXPRESSION: self.expression_weight, spec.IDENTITY: self.identity_weight}
         return tuple(task for task, weight in weights.items() if weight > 0)
 
+    def planned_stages(self) -> tuple[FineTuningStage, ...]:
+        """The stages; where none are set, one that trains everything for `epochs`."""
+        return self.stages or (FineTuningStage(self.epochs, ("all",)),)
+
+    def total_epochs(self) -> int:
+        """Epochs of the whole training."""
+        return sum(stage.epochs for stage in self.planned_stages())
+
 
 @dataclass(frozen=True)
 class TuningSettings:
     """The search of loss weights and learning rate.
+
+    A trial is one stage: where the training has several, it trains what the last of them does, at its
+    rate.
 
     Attributes:
         trials: Trials to run; 0 leaves the training settings as they are.

@@ -1,6 +1,7 @@
 """The search of loss weights and learning rate with Keras Tuner."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import logging
@@ -41,7 +42,8 @@ def search(
     Bengio 2012), evenly on a log scale. Trials are compared by "val_score", the mean of expression
     accuracy and verification accuracy on the validation split, as far as the network has the tasks.
     Never by the validation loss: it is the weighted sum of the losses, so the lowest weights would win
-    whatever the network learned.
+    whatever the network learned. Where the training has stages, a trial is one stage of
+    `tuning.epochs` that trains what the last of them does, at that one's multiple of the rate.
 
     A search that was killed goes on where it was, in the trial that was running too.
 
@@ -75,7 +77,7 @@ def search(
     )
 
     def run(trial_id: str, values: dict[str, float]) -> dict[str, float]:
-        settings = trainers.with_values(training, {**values, **_shortened(training, tuning)})
+        settings = trainers.with_values(_shortened(training, tuning), values)
         start = time.monotonic()
         figures = trainers.train(
             build_model(settings),
@@ -180,9 +182,16 @@ def _space(training: TrainingSettings, tuning: TuningSettings) -> keras_tuner.Hy
     return space
 
 
-def _shortened(training: TrainingSettings, tuning: TuningSettings) -> dict[str, float]:
-    share = tuning.epochs / training.epochs
-    return {"epochs": tuning.epochs, "warmup_epochs": training.warmup_epochs * min(share, 1.0)}
+def _shortened(training: TrainingSettings, tuning: TuningSettings) -> TrainingSettings:
+    share = min(tuning.epochs / training.total_epochs(), 1.0)
+    return dataclasses.replace(
+        training,
+        epochs=tuning.epochs,
+        stages=tuple(dataclasses.replace(stage, epochs=tuning.epochs) for stage in training.stages[-1:]),
+        warmup_epochs=training.warmup_epochs * share,
+        # Each trial would run the backbone over all examples, of which it sees a share.
+        cache_features=False,
+    )
 
 
 def _score(figures: dict[str, float]) -> float:

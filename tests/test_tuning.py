@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import logging
 import math
@@ -10,7 +11,7 @@ import pytest
 
 from kfer import training as trainers
 from kfer import tuning
-from kfer.settings import TrainingSettings, TuningSettings
+from kfer.settings import FineTuningStage, TrainingSettings, TuningSettings
 
 TRAINING = TrainingSettings(
     epochs=10, warmup_epochs=1, learning_rate=0.01, expression_weight=0.5, identity_weight=1.0
@@ -75,6 +76,17 @@ def test_trials_are_short(fake, tmp_path: Path) -> None:
     assert fake.calls[0].steps == 25
     assert fake.calls[0].settings.epochs == 2
     assert fake.calls[0].settings.warmup_epochs == pytest.approx(0.2)
+
+
+def test_a_trial_of_a_training_in_stages_is_its_last_stage(fake, tmp_path: Path) -> None:
+    stages = (FineTuningStage(12), FineTuningStage(8, ("layer4",), 0.1))
+    training = dataclasses.replace(TRAINING, stages=stages, cache_features=True)
+    search(tmp_path, training, trials=1)
+    settings = fake.calls[0].settings
+    assert settings.stages == (FineTuningStage(2, ("layer4",), 0.1),)
+    assert settings.total_epochs() == 2
+    assert settings.warmup_epochs == pytest.approx(1 * 2 / 20)
+    assert not settings.cache_features
 
 
 def test_the_best_values_are_written_as_keras_tuner_reads_them(fake, tmp_path: Path) -> None:

@@ -115,7 +115,8 @@ def _gathered(
             decoded.identity[chosen],
         )
 
-    types = (tf.uint8, tf.int32, tf.int32)
+    # A trunk's features are float32 in the place of images.
+    types = (tf.as_dtype(decoded.images.dtype), tf.int32, tf.int32)
     images, expression, identity = tf.numpy_function(take, [at], types, stateful=False)
     images = tf.ensure_shape(tf.cast(images, tf.float32), [None, *decoded.images.shape[1:]])
     labels = {spec.EXPRESSION: expression, spec.IDENTITY: identity}

@@ -2,4 +2,6 @@
 
 from kfer.models.heads import CosineLogits as CosineLogits
 from kfer.models.heads import L2Normalization as L2Normalization
+from kfer.models.multitask import backbone as backbone
 from kfer.models.multitask import build as build
+from kfer.models.multitask import split as split

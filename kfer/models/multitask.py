@@ -7,6 +7,8 @@ from kfer import backbones, spec
 from kfer.models import heads
 from kfer.settings import ModelSettings
 
+_FEATURES = "features"
+
 
 def build(
     settings: ModelSettings,
@@ -33,7 +35,9 @@ def build(
     Returns:
         A model from images `[n, image_size, image_size, channels]` in [0, 255], uint8 or float, to
         a dict of float32: "expression", logits `[n, num_expressions]`; "identity", cosines
-        `[n, num_identities]` in [-1, 1]; "embedding", L2-normalised `[n, embedding_size]`.
+        `[n, num_identities]` in [-1, 1]; "embedding", L2-normalised `[n, embedding_size]`. Its only
+        layer that is a model is the backbone (`backbone`); the output of its layer "features" is what
+        the heads take (`split`).
 
     Raises:
         ValueError: There is nothing to predict, or the settings name an unknown backbone.
@@ -46,10 +50,10 @@ def build(
     try:
         images = keras.Input((image_size, image_size, channels), name=spec.IMAGE)
         scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
-        backbone = backbones.build(
+        trunk = backbones.build(
             settings.backbone, scaled.shape[1:], settings.weights, **settings.backbone_arguments
         )
-        features = backbone(scaled)
+        features = layers.Identity(name=_FEATURES)(trunk(scaled))
         outputs = {}
         if num_expressions:
             outputs[spec.EXPRESSION] = heads.expression(features, num_expressions, settings.dropout)
@@ -61,3 +65,29 @@ def build(
         return keras.Model(images, outputs, name="multitask")
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+def backbone(network: keras.Model) -> keras.Model:
+    """Returns the backbone of a network that `build` made, also of one that was saved and loaded.
+
+    Raises:
+        ValueError: The network does not have one backbone.
+    """
+    found = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    if len(found) != 1:
+        raise ValueError(
+            f"expected a network from kfer.models.build, which has one backbone; got {network.name!r}, "
+            f"which has {len(found)}"
+        )
+    return found[0]
+
+
+def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Returns the two halves of a network that `build` made, from images to features and from there on.
+
+    They share the network's variables. The first holds the scaling and the backbone; the second gives
+    the network's outputs.
+    """
+    features = network.get_layer(_FEATURES).output
+    trunk = keras.Model(network.input, features, name="trunk")
+    return trunk, keras.Model(features, network.output, name="heads")

@@ -16,7 +16,7 @@ from kfer.settings import PipelineSettings
 T = TypeVar("T")
 
 
-def load_settings(path: str | Path, kind: type[T] = PipelineSettings) -> T:
+def load_settings(path: str | Path, kind: type[T] = PipelineSettings) -> T:  # type: ignore[assignment]
     """The `settings` that a Python settings file defines.
 
     Args:
@@ -79,23 +79,27 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
     if head not in fields:
         raise ValueError(_unknown(name, where, head, list(fields)))
     value = fields[head]
-    if not rest and (dataclasses.is_dataclass(value) or _holds_settings(value)):
+    if not rest and dataclasses.is_dataclass(value):
         raise ValueError(
-            f"{name} is a group of settings; name one of them, such as {_first(name, value)}"
+            f"{name} is a group of settings; name one of them, such as "
+            f"{name}.{dataclasses.fields(value)[0].name}"
         )
+    hint = get_type_hints(type(settings))[head]
     if rest:
-        if not (dataclasses.is_dataclass(value) or _holds_settings(value)):
-            raise ValueError(
-                f"there is no setting {name!r}: {where + '.' if where else ''}{head} is one value"
-            )
+        whole = f"{where}.{head}".lstrip(".")
+        if value == () and _kind_of_items(hint):
+            raise ValueError(f"{name}: {whole} is empty; set it to {_example(hint, value)}")
+        if not (dataclasses.is_dataclass(value) or _kind_of_items(hint)):
+            raise ValueError(f"there is no setting {name!r}: {whole} is one value")
         new = _replace(value, rest, text, name)
     else:
-        hint = get_type_hints(type(settings))[head]
         try:
             new = _parse(text, hint)
+        except _NotAllowedError as error:
+            raise ValueError(f"{name}: {error}") from error
         except (ValueError, SyntaxError) as error:
             raise ValueError(
-                f"{name} must be {_describe_type(hint)}, such as {as_text(value)}; got {text!r}"
+                f"{name} must be {_describe_type(hint)}, such as {_example(hint, value)}; got {text!r}"
             ) from error
     try:
         return dataclasses.replace(settings, **{head: new})
@@ -103,14 +107,14 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
         raise ValueError(f"{name}: {error}") from error
 
 
-def _holds_settings(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and dataclasses.is_dataclass(value[0])
+class _NotAllowedError(ValueError):
+    """A value of the right type that its settings refuse."""
 
 
-def _first(name: str, value: Any) -> str:
-    if isinstance(value, tuple):
-        return _first(f"{name}.0", value[0])
-    return f"{name}.{dataclasses.fields(value)[0].name}"
+def _kind_of_items(hint: Any) -> Any:
+    """The settings class that a tuple of settings is made of; None for any other type."""
+    kind = next(iter(get_args(hint)), None)
+    return kind if get_origin(hint) is tuple and dataclasses.is_dataclass(kind) else None
 
 
 def _unknown(name: str, where: str, head: str, known: list[str]) -> str:
@@ -154,7 +158,39 @@ def _parse(text: str, hint: Any) -> Any:
     value = ast.literal_eval(text)
     if not isinstance(value, Mapping):
         raise ValueError(text)
-    return value
+    return _parse_settings(value, hint) if dataclasses.is_dataclass(hint) else value
+
+
+def _parse_settings(values: Mapping[str, Any], kind: Any) -> Any:
+    """Settings from a mapping of their fields' names to values.
+
+    Raises:
+        _NotAllowedError: A name is unknown or missing, or a value has the wrong type or is not allowed.
+    """
+    hints = get_type_hints(kind)
+    needed = [
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    allowed = [field.name for field in dataclasses.fields(kind)]
+    if not set(needed) <= values.keys() <= set(allowed):
+        raise _NotAllowedError(
+            f"expected mappings of {', '.join(allowed)}, of which {', '.join(needed)} must be there; got "
+            f"{dict(values)}"
+        )
+    parsed = {}
+    for name, value in values.items():
+        try:
+            parsed[name] = _parse(str(value), hints[name])
+        except (ValueError, SyntaxError) as error:
+            raise _NotAllowedError(
+                f"{name} must be {_describe_type(hints[name])}; got {value!r}"
+            ) from error
+    try:
+        return kind(**parsed)
+    except ValueError as error:
+        raise _NotAllowedError(str(error)) from error
 
 
 def _literal_items(text: str) -> Sequence[Any]:
@@ -170,10 +206,18 @@ def _describe_type(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return " or ".join("none" if a is type(None) else _describe_type(a) for a in arguments)
+    if _kind_of_items(hint):
+        return "a list of mappings"
     if origin is tuple:
         return f"{_describe_type(arguments[0]).removeprefix('a ')}s separated by commas"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     return names.get(hint, "a mapping such as {'key': 1}")
+
+
+def _example(hint: Any, value: Any) -> str:
+    """The value as a user would type it; where it is a tuple of settings, an entry's first field."""
+    kind = _kind_of_items(hint)
+    return f"[{{{dataclasses.fields(kind)[0].name!r}: ...}}]" if kind else as_text(value)
 
 
 def as_text(value: Any) -> str:
@@ -190,7 +234,7 @@ def describe(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
         name, value = f"{prefix}{field.name}", getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
             yield from describe(value, f"{name}.")
-        elif _holds_settings(value):
+        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             for index, item in enumerate(value):
                 yield from describe(item, f"{name}.{index}.")
         else:

@@ -5,6 +5,8 @@ import dataclasses
 import io
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -17,9 +19,52 @@ _CHECKPOINT = "checkpoint.npz"
 _HISTORY = "history.csv"
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run left after its last finished epoch; of a run that starts, nothing.
+
+    Attributes:
+        history: The figures of each finished epoch.
+        network: The values of the network's variables, random states among them.
+        optimizer: Those of the optimizer of the stage that the last finished epoch belongs to.
+        path: The file.
+    """
+
+    path: Path
+    history: History = field(default_factory=list)
+    network: list[np.ndarray] = field(default_factory=list)
+    optimizer: list[np.ndarray] = field(default_factory=list)
+
+    def restore_network(self, network: keras.Model) -> None:
+        """Gives a network the state that it had.
+
+        Raises:
+            ValueError: The checkpoint is of another network.
+        """
+        self._assign(network.variables, self.network)
+
+    def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Gives an optimizer, built for what trains in the same stage, the state that it had.
+
+        Raises:
+            ValueError: The checkpoint is of another network.
+        """
+        self._assign(optimizer.variables, self.optimizer)
+
+    def _assign(self, variables: Sequence[keras.Variable], values: list[np.ndarray]) -> None:
+        if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+            raise ValueError(
+                f"{self.path} is of another network: expected {len(variables)} variables, it has "
+                f"{len(values)}, or their shapes differ. Delete that file to start anew"
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
 def save(
     work_dir: Path,
-    model: keras.Model,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
     settings: TrainingSettings,
     steps_per_epoch: int,
     history: History,
@@ -28,40 +73,43 @@ def save(
 
     Args:
         work_dir: The run's folder.
-        model: A compiled network.
+        network: The whole network, what is frozen too.
+        optimizer: A built optimizer.
         settings: The run's settings; only they may go on from this checkpoint.
         steps_per_epoch: Likewise.
         history: The figures of each epoch so far.
     """
     run = {"history": history, "run": _run(settings, steps_per_epoch)}
-    arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_variables(model))}
+    arrays = {
+        f"{part}_{index}": np.asarray(variable)
+        for part, variables in (("network", network.variables), ("optimizer", optimizer.variables))
+        for index, variable in enumerate(variables)
+    }
     content = io.BytesIO()
     np.savez(content, json=np.array(json.dumps(run)), **arrays)  # type: ignore[arg-type]
     _write(work_dir / _CHECKPOINT, content.getbuffer())
     write_history(work_dir, history)
 
 
-def restore(
-    work_dir: Path, model: keras.Model, settings: TrainingSettings, steps_per_epoch: int
-) -> History:
-    """Puts the last epoch's state into a compiled network, where there is one.
-
-    Returns:
-        The figures of each finished epoch; empty where the run starts.
+def load(work_dir: Path, settings: TrainingSettings, steps_per_epoch: int) -> Checkpoint:
+    """Returns what the last finished epoch left; of a run that starts, an empty checkpoint.
 
     Raises:
-        ValueError: The checkpoint is of other settings or of another network.
+        ValueError: The checkpoint is of other settings.
     """
     path = work_dir / _CHECKPOINT
     if not path.exists():
-        return []
+        return Checkpoint(path)
     with np.load(path) as stored:
         content = json.loads(str(stored["json"]))
-        values = [stored[f"variable_{index}"] for index in range(len(stored.files) - 1)]
-    wanted, found = _run(settings, steps_per_epoch), content["run"]
+        network, optimizer = (
+            [stored[f"{part}_{index}"] for index in range(sum(name.startswith(part) for name in stored))]
+            for part in ("network", "optimizer")
+        )
+    found = content["run"]
     different = [
         f"{name} was {found.get(name)!r} and is {value!r}"
-        for name, value in wanted.items()
+        for name, value in _run(settings, steps_per_epoch).items()
         if found.get(name) != value
     ]
     if different:
@@ -69,18 +117,9 @@ def restore(
             f"{path} is of a run with other settings: {'; '.join(different)}. Set them as they were, or "
             "delete that file to start anew"
         )
-    variables = _variables(model)
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [value.shape for value in values]:
-        raise ValueError(
-            f"{path} is of another network: expected {len(shapes)} variables, it has {len(values)}, "
-            "or their shapes differ. Delete that file to start anew"
-        )
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
     # The history's file may be older, where a run was killed between the two.
     write_history(work_dir, content["history"])
-    return content["history"]
+    return Checkpoint(path, content["history"], network, optimizer)
 
 
 def write_history(work_dir: Path, history: History) -> None:
@@ -93,13 +132,9 @@ def write_history(work_dir: Path, history: History) -> None:
     _write(work_dir / _HISTORY, text.getvalue().encode())
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
-    model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
-
-
 def _run(settings: TrainingSettings, steps_per_epoch: int) -> dict[str, object]:
-    return {**dataclasses.asdict(settings), "steps_per_epoch": steps_per_epoch}
+    run = {**dataclasses.asdict(settings), "steps_per_epoch": steps_per_epoch}
+    return json.loads(json.dumps(run))  # as it comes back: tuples are lists
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:

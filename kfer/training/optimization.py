@@ -4,26 +4,43 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+from keras import layers
 
-from kfer import losses, spec
-from kfer.settings import TrainingSettings
+from kfer import losses, models, spec
+from kfer.settings import FineTuningStage, TrainingSettings
+from kfer.training.stages import rate_factors
 
 _MOMENTUM = 0.9
 
 
-def trainable(model: keras.Model, settings: TrainingSettings, steps_per_epoch: int) -> keras.Model:
-    """Returns the part of a network that has losses, compiled; it shares the network's variables."""
-    tasks = active_tasks(model)
-    # Keras wants a label for each output, and an embedding has none.
-    part = keras.Model(model.input, {task: model.output[task] for task in tasks})
+def trainable(
+    model: keras.Model,
+    settings: TrainingSettings,
+    steps_per_epoch: int,
+    stage: FineTuningStage,
+    from_features: bool = False,
+) -> keras.Model:
+    """Returns the part of a network that has losses, compiled; it shares the network's variables.
+
+    Args:
+        model: From `kfer.models.build`; what is frozen is frozen already.
+        settings: How the whole run trains.
+        steps_per_epoch: Batches an epoch.
+        stage: Which part of the run this is. Where it trains the heads alone, the backbone runs in
+            inference mode, and no gradient is computed for it.
+        from_features: Whether it takes features, not images; for a stage that trains the heads alone.
+    """
+    part = _part(model, not stage.unfreeze, from_features)
+    tasks = active_tasks(part)
     expression_metrics = [MaskedAccuracy(name="accuracy")]
     part.compile(
-        optimizer=_optimizer(model, settings, steps_per_epoch),
+        optimizer=_optimizer(model, settings, steps_per_epoch, stage),
         loss={task: _loss(task, settings) for task in tasks},
         loss_weights={task: getattr(settings, f"{task}_weight") for task in tasks},
         metrics={spec.EXPRESSION: expression_metrics} if spec.EXPRESSION in tasks else None,
         jit_compile=False,  # XLA on a CPU is several times slower.
     )
+    part.optimizer.build(part.trainable_variables)
     return part
 
 
@@ -54,20 +71,81 @@ def _loss(task: str, settings: TrainingSettings) -> Callable[[tf.Tensor, tf.Tens
     )
 
 
+def _part(model: keras.Model, frozen: bool, from_features: bool) -> keras.Model:
+    # Keras wants a label for each output, and an embedding has none.
+    tasks = active_tasks(model)
+    if not frozen:
+        return keras.Model(model.input, {task: model.output[task] for task in tasks})
+    trunk, heads = models.split(model)
+    if from_features:
+        return keras.Model(heads.input, {task: heads.output[task] for task in tasks})
+    outputs = heads(_Frozen(trunk)(model.input))
+    # Keras names losses by the layers that outputs come from.
+    return keras.Model(model.input, {task: layers.Identity(name=task)(outputs[task]) for task in tasks})
+
+
+class _Frozen(layers.Layer):
+    """Runs a model in inference mode, and lets no gradient into it.
+
+    Keras 3.15 forgets `training=False` of a call inside a functional model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__()
+        self._model = model
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.stop_gradient(self._model(inputs, training=False))
+
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        return keras.KerasTensor(self._model.output.shape, self._model.output.dtype)
+
+
+class _LayerWise(keras.optimizers.Optimizer):
+    """Gives each variable a share of the learning rate, and decays kernels at that rate.
+
+    Mixed in before an optimizer of Keras, whose own decay has one rate for all variables.
+    """
+
+    def __init__(
+        self, factor: Callable[[keras.Variable], float], kernel_decay: float, **arguments: object
+    ) -> None:
+        super().__init__(**arguments)
+        self._factor, self._kernel_decay = factor, kernel_decay
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        super().build(variables)
+        self._factors = tuple(self._factor(variable) for variable in variables)
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        rate = learning_rate * self._factors[self._get_variable_index(variable)]
+        # Biases and the scales and offsets of normalisation are the vectors of a network.
+        if self._kernel_decay and len(variable.shape) > 1:
+            self.assign_sub(variable, variable * self._kernel_decay * rate)
+        super().update_step(gradient, variable, rate)
+
+
+class LayerWiseSGD(_LayerWise, keras.optimizers.SGD):
+    """Keras's SGD with a share of the rate for each variable, and decoupled decay of kernels."""
+
+
+class LayerWiseAdamW(_LayerWise, keras.optimizers.Adam):
+    """Keras's AdamW with a share of the rate for each variable, and decay of kernels only."""
+
+
 def _optimizer(
-    model: keras.Model, settings: TrainingSettings, steps_per_epoch: int
+    model: keras.Model, settings: TrainingSettings, steps_per_epoch: int, stage: FineTuningStage
 ) -> keras.optimizers.Optimizer:
-    rate = _learning_rate(settings, steps_per_epoch)
+    shared = {
+        "learning_rate": _learning_rate(settings, steps_per_epoch, stage),
+        "factor": rate_factors(model, settings.layer_decay),
+        "kernel_decay": settings.weight_decay,
+    }
     optimizer = (
-        keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        LayerWiseAdamW(**shared)
         if settings.optimizer == "adamw"
-        else keras.optimizers.SGD(
-            rate, momentum=_MOMENTUM, nesterov=True, weight_decay=settings.weight_decay
-        )
+        else LayerWiseSGD(momentum=_MOMENTUM, nesterov=True, **shared)
     )
-    # Biases and the scales and offsets of normalisation are the vectors of a network.
-    vectors = [variable for variable in model.trainable_variables if len(variable.shape) < 2]
-    optimizer.exclude_from_weight_decay(var_list=vectors)
     if settings.mixed_precision == "mixed_float16":
         # Keras does so by itself only under a global policy of mixed_float16.
         return keras.optimizers.LossScaleOptimizer(optimizer)
@@ -75,15 +153,14 @@ def _optimizer(
 
 
 def _learning_rate(
-    settings: TrainingSettings, steps_per_epoch: int
+    settings: TrainingSettings, steps_per_epoch: int, stage: FineTuningStage
 ) -> keras.optimizers.schedules.CosineDecay:
-    steps = settings.epochs * steps_per_epoch
-    warmup = min(round(settings.warmup_epochs * steps_per_epoch), steps - 1)
+    peak = settings.learning_rate * stage.learning_rate_factor
+    steps = stage.epochs * steps_per_epoch
+    warmup_epochs = settings.warmup_epochs * stage.epochs / settings.total_epochs()
+    warmup = min(round(warmup_epochs * steps_per_epoch), steps - 1)
     if not warmup:
-        return keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+        return keras.optimizers.schedules.CosineDecay(peak, steps)
     return keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / warmup,
-        steps - warmup,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
+        peak / warmup, steps - warmup, warmup_target=peak, warmup_steps=warmup
     )

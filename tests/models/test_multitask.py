@@ -80,3 +80,23 @@ def test_converts_to_tflite_with_builtin_operations_and_folded_normalisation(tmp
     assert outputs.keys() == expected.keys()
     for name, value in outputs.items():
         np.testing.assert_allclose(value, expected[name], atol=1e-4)
+
+
+def test_the_halves_are_the_network_and_are_found_again_after_loading(tmp_path) -> None:
+    model = models.build(TOY, 16, 1, 7, 4, seed=0)
+    model.save(tmp_path / "model.keras")
+    for network in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert models.backbone(network).name == "compact"
+        trunk, heads = models.split(network)
+        features = trunk(images())
+        assert features.shape == (3, *models.backbone(network).output.shape[1:])
+        for name, value in heads(features).items():
+            np.testing.assert_allclose(value, model(images())[name], atol=1e-5)
+
+
+def test_a_network_without_a_backbone_is_named() -> None:
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)], name="plain")
+    with pytest.raises(
+        ValueError, match=r"expected a network from kfer.models.build.* got 'plain', .* 0"
+    ):
+        models.backbone(network)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kfer.pipeline import config
-from kfer.settings import DataSettings, PipelineSettings, SourceSettings
+from kfer.settings import DataSettings, FineTuningStage, PipelineSettings, SourceSettings
 
 SETTINGS = PipelineSettings(data=DataSettings(sources=(SourceSettings("fer2013"), SourceSettings("lfw"))))
 
@@ -36,6 +36,17 @@ def test_values_take_the_type_of_their_field():
     assert config.override(settings, {"model.weights": "none"}).model.weights is None
 
 
+def test_stages_are_given_whole_or_by_number():
+    text = "[{'epochs': 2}, {'epochs': 3, 'unfreeze': ['layer4'], 'learning_rate_factor': 0.3}]"
+    settings = config.override(SETTINGS, {"training.stages": text, "training.stages.0.epochs": "1"})
+    assert settings.training.stages == (FineTuningStage(1), FineTuningStage(3, ("layer4",), 0.3))
+    assert settings.training.total_epochs() == 4
+    settings = config.override(settings, {"training.stages.1.unfreeze": "layer3,layer4"})
+    assert settings.training.stages[1].unfreeze == ("layer3", "layer4")
+    assert "training.stages.1.learning_rate_factor" in [name for name, *_ in config.describe(settings)]
+    assert config.override(settings, {"training.stages": "()"}).training.stages == ()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -64,6 +75,13 @@ def test_values_take_the_type_of_their_field():
         ("tuning.loss_weight_factors", "1", "must be numbers separated by commas"),
         ("export.tflite", "int9", "export.tflite: .*int8.*got 'int9'"),
         ("data.sources.0.features", "label", "must be a mapping"),
+        ("data.sources", "lfw", r"must be a list of mappings, such as \[\{'dataset': ...\}\]; got 'lfw'"),
+        ("training.stages", "3", r"must be a list of mappings, such as \[\{'epochs': ...\}\]; got '3'"),
+        ("training.stages", "[{'epochs': 0}]", "training.stages: epochs must be at least 1; got 0"),
+        ("training.stages", "[{'epochs': 'two'}]", "stages: epochs must be a whole number; got 'two'"),
+        ("training.stages", "[{'epoch': 1}]", "expected mappings of epochs, .*, of which epochs must be"),
+        ("training.stages.0.epochs", "1", r"training.stages is empty; set it to \[\{'epochs': ...\}\]"),
+        ("training.layer_decay", "2", r"layer_decay must be in \(0, 1\]; got 2"),
     ],
 )
 def test_a_wrong_name_or_value_is_explained(name, text, message):

@@ -126,20 +126,41 @@ def fill(name: str, made: dict[str, artifacts.Artifact], root: Path, names: tupl
         write(made["tuner_results"], "trials.json", trials)
         write(made["best_hyperparameters"], "best_values.json", {"learning_rate": 0.0041})
     elif name == "Trainer":
-        names_of_figures = ("loss", "expression_loss", "identity_loss", "expression_accuracy")
+        names_of_figures = (
+            "stage",
+            "trainable_parameters",
+            "loss",
+            "expression_loss",
+            "identity_loss",
+            "expression_accuracy",
+        )
         names_of_figures += ("learning_rate", "images_per_second", "val_expression_accuracy")
         names_of_figures += ("val_expression_macro_f1", "val_verification_accuracy")
         lines = [",".join(("epoch", *names_of_figures))]
         for epoch in range(1, 13):
             fall = 0.8**epoch
             lines.append(
-                f"{epoch},{2 + 9 * fall},{0.4 + 1.5 * fall},{1 + 12 * fall},{0.8 - 0.6 * fall},"
+                f"{epoch},{1 + (epoch > 4)},{4321 if epoch > 4 else 321},"
+                f"{2 + 9 * fall},{0.4 + 1.5 * fall},{1 + 12 * fall},{0.8 - 0.6 * fall},"
                 f"{0.0041 * np.cos(epoch / 8)},{900 + 50 * np.sin(epoch)},"
                 f"{0.75 - 0.5 * fall if epoch > 1 else ''},{0.7 - 0.5 * fall},{0.9 - 0.4 * fall}"
             )
         write(made["model_run"], "history.csv", "\n".join(lines) + "\n")
         facts = {"backbone": "compact", "num_parameters": 2812345, "num_examples": 420}
         facts |= {"num_identities": 40, "epochs": 12, "values": {"learning_rate": 0.0041}}
+        facts["stages"] = [
+            {
+                "epochs": epochs,
+                "unfreeze": unfreeze,
+                "learning_rate_factor": factor,
+                "trainable_parameters": 4321 - frozen,
+                "frozen_parameters": frozen,
+            }
+            for epochs, unfreeze, factor, frozen in (
+                (4, [], 1.0, 4000),
+                (8, ["layer3", "layer4"], 0.1, 0),
+            )
+        ]
         write(made["model_run"], "training.json", facts)
     elif name == "Evaluator":
         judge(made, root / "Transform" / "transformed_examples" / "5" / "Split-test", names, rng)
@@ -237,6 +258,9 @@ def test_whole_run_has_every_section_and_its_figures(whole):
     titles = re.findall(r"<h3>(.*?)</h3>", page.text)
     for title in ("Loss", "Learning rate", "Confusion matrix", "Which component fed which"):
         assert title in titles
+    assert "Stage" not in titles and "Trainable parameters" not in titles
+    cells = re.search(r"<td>2</td><td>8</td>.*?</tr>", page.text)
+    assert cells and "heads, layer3, layer4</td><td>0.1</td><td>4,321</td><td>0</td>" in cells[0]
     readings = re.findall(r"<figure.*?</figure>", page.text, re.DOTALL)
     drawn = [figure for figure in readings if "<svg" in figure]
     assert len(drawn) >= 9 and all('class="reading"' in figure for figure in drawn)

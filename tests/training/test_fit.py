@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import logging
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ import pytest
 import tensorflow as tf
 
 from kfer import models, training
-from kfer.settings import ModelSettings, TrainingSettings
+from kfer.backbones.stages import stages
+from kfer.input_pipeline import Decoded, for_training
+from kfer.settings import FineTuningStage, ModelSettings, TrainingSettings
 
 STEPS, BATCH, SIZE = 4, 6, 8
 TOY = ModelSettings(backbone_arguments={"widths": [4, 8], "blocks": 1}, embedding_size=4)
@@ -56,22 +59,42 @@ def train(work_dir: Path, model: keras.Model | None = None, **arguments: object)
 
 
 class Abort(keras.callbacks.Callback):
-    """Stops in the middle of the third epoch, as a killed process does."""
+    """Stops in the middle of an epoch, counted from 0, as a killed process does."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.last_epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if self.model.optimizer.iterations == 2 * STEPS + 2:
+        if self.epoch == self.last_epoch and batch == 1:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path: Path, optimizer: str) -> None:
-    settings = training.with_values(SETTINGS, {"optimizer": optimizer})
+STAGES = (FineTuningStage(1), FineTuningStage(2, ("stage2",), learning_rate_factor=0.5))
+
+
+@pytest.mark.parametrize(
+    ("settings", "killed_in"),
+    [
+        ({"optimizer": "adamw"}, 2),
+        ({"optimizer": "sgd"}, 2),
+        ({"stages": STAGES, "layer_decay": 0.7}, 1),  # in the first epoch of the second stage
+        ({"stages": STAGES, "layer_decay": 0.7}, 2),  # in its second
+    ],
+)
+def test_a_run_that_is_killed_ends_as_one_that_is_not(
+    tmp_path: Path, settings: dict, killed_in: int
+) -> None:
+    settings = training.with_values(SETTINGS, settings)
     whole, resumed = build(), build()
     expected = train(tmp_path / "whole", whole, settings=settings)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "killed", settings=settings, callbacks=[Abort()])
+        train(tmp_path / "killed", settings=settings, callbacks=[Abort(killed_in)])
     history = train(tmp_path / "killed", resumed, settings=settings)
-    assert [figures["epoch"] for figures in history] == [1, 2, 3, 4]
+    assert [figures["epoch"] for figures in history] == list(range(1, settings.total_epochs() + 1))
     for name in expected[0].keys() - {"images_per_second"}:
         np.testing.assert_allclose(
             [figures[name] for figures in history],
@@ -129,6 +152,115 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
         train(tmp_path)
     with pytest.raises(ValueError, match="is of another network"):
         train(tmp_path, build(3, 5), settings=short)
+
+
+class Watch(keras.callbacks.Callback):
+    """Notes, for each stage, which layers of the backbone's stages train and what they were like."""
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__()
+        self.stages = stages(models.backbone(network))
+        self.network, self.training, self.states = network, [], []
+
+    def on_train_begin(self, logs: object = None) -> None:
+        self.training.append(
+            {name for name, layers in self.stages.items() if any(layer.trainable for layer in layers)}
+        )
+        self.note()
+
+    def on_train_end(self, logs: object = None) -> None:
+        self.note()
+
+    def note(self) -> None:
+        self.states.append(
+            {
+                name: [np.array(variable) for layer in layers for variable in layer.variables]
+                for name, layers in self.stages.items()
+            }
+        )
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_what_a_stage_freezes_stays_bit_identical(
+    tmp_path: Path, fused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    toy = dataclasses.replace(TOY, backbone_arguments={"widths": [4, 8], "blocks": 1, "fused": fused})
+    network = models.build(toy, SIZE, 1, 3, 4, seed=0)
+    head = np.array(network.get_layer("expression").kernel)
+    watch = Watch(network)
+    settings = training.with_values(SETTINGS, {"stages": STAGES})
+    with caplog.at_level(logging.INFO, "kfer"):
+        history = train(tmp_path, network, settings=settings, callbacks=[watch])
+    assert watch.training == [set(), {"stage2"}]
+    for number, trained in enumerate(watch.training):
+        before, after = watch.states[2 * number : 2 * number + 2]
+        for name in before:
+            # Moving statistics among them.
+            same = [np.array_equal(a, b) for a, b in zip(before[name], after[name], strict=True)]
+            assert not any(same) if name in trained else all(same), (number, name)
+    assert not np.allclose(network.get_layer("expression").kernel, head)
+    assert all(layer.trainable for layers in watch.stages.values() for layer in layers)
+    assert [figures["stage"] for figures in history] == [1, 2, 2]
+    counts = [figures["trainable_parameters"] for figures in history]
+    assert counts[0] < counts[1] == counts[2] < network.count_params()
+    assert f"stage 1 of 2: 1 epochs, training the heads: {counts[0]:,.0f} parameters train" in caplog.text
+    assert "stage 2 of 2: 2 epochs, training the heads and stage2: " in caplog.text
+
+
+def test_an_unknown_stage_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
+    settings = training.with_values(SETTINGS, {"stages": (FineTuningStage(1, ("layer4",)),)})
+    with pytest.raises(
+        ValueError,
+        match=r"'compact' has no stage 'layer4'; expected 'all' or some.*: stem \(44\), stage1",
+    ):
+        train(tmp_path, settings=settings)
+
+
+def decoded(examples: SimpleNamespace) -> Decoded:
+    return Decoded(**vars(examples), filename=np.array([""] * len(examples.source)))
+
+
+def cache(memory_budget_gb: float) -> training.FeatureCache:
+    def batches(examples: Decoded, start_step: int) -> tf.data.Dataset:
+        return for_training(examples, BATCH, 0, None, start_step)
+
+    return training.FeatureCache(decoded(TRAIN), batches, memory_budget_gb)
+
+
+def test_cached_features_change_nothing(tmp_path: Path) -> None:
+    settings = training.with_values(SETTINGS, {"stages": STAGES})
+    given = cache(memory_budget_gb=0.0)
+    results = []
+    for cached in (False, True):
+        network = build()
+        history = training.train(
+            network,
+            lambda step: given.make_batches(given.examples, step),
+            STEPS,
+            decoded(VALIDATION),
+            dataclasses.replace(settings, cache_features=cached),
+            tmp_path / str(cached),
+            cache=given if cached else None,
+        )
+        results.append((history, network))
+    (plain, network), (cached, other) = results
+    for name in plain[0].keys() - {"images_per_second"}:
+        np.testing.assert_allclose(
+            [figures[name] for figures in cached],
+            [figures[name] for figures in plain],
+            atol=1e-4,
+            err_msg=name,
+        )
+    for old, new in zip(network.variables, other.variables, strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-4, err_msg=old.path)
+    assert (tmp_path / "True" / "features_train.npy").exists()
+    assert not (tmp_path / "False" / "features_train.npy").exists()
+
+
+def test_caching_without_what_it_needs_is_refused(tmp_path: Path) -> None:
+    settings = training.with_values(SETTINGS, {"cache_features": True})
+    with pytest.raises(ValueError, match="expected a FeatureCache as argument `cache`; got None"):
+        train(tmp_path, settings=settings)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path: Path) -> None:

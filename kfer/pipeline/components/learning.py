@@ -55,15 +55,41 @@ class Learning:
 
     def batches(self, settings: TrainingSettings) -> Callable[[int], tf.data.Dataset]:
         """From a step, the training batches from there on."""
+        return lambda step: self._batches(settings, self._augmentation, self.examples, step)
+
+    def cache(self, settings: TrainingSettings) -> training.FeatureCache | None:
+        """What the training needs to run a frozen backbone once; None where the settings do not ask.
+
+        Raises:
+            ValueError: They do, but images are augmented.
+        """
+        if not settings.cache_features:
+            return None
+        active = {name: value for name, value in vars(self._augmentation).items() if value}
+        if active:
+            raise ValueError(
+                "training.cache_features keeps what the backbone says of each image, but augmentation "
+                f"makes another image of it in each epoch: set these to 0: {', '.join(active)} (of "
+                "augmentation), or set training.cache_features to false"
+            )
+        return training.FeatureCache(
+            self.examples,
+            lambda examples, step: self._batches(settings, None, examples, step),
+            self._data.memory_budget_gb,
+        )
+
+    def _batches(
+        self,
+        settings: TrainingSettings,
+        augmentation: AugmentationSettings | None,
+        examples: input_pipeline.Decoded,
+        step: int,
+    ) -> tf.data.Dataset:
         shares = [source.weight for source in self._data.sources]
         weights = [share or 0.0 for share in shares] if any(shares) else None
-
-        def from_step(step: int) -> tf.data.Dataset:
-            return input_pipeline.for_training(
-                self.examples, settings.batch_size, settings.seed, self._augmentation, step, weights
-            )
-
-        return from_step
+        return input_pipeline.for_training(
+            examples, settings.batch_size, settings.seed, augmentation, step, weights
+        )
 
     def steps_per_epoch(self, settings: TrainingSettings) -> int:
         """Batches that make one epoch."""

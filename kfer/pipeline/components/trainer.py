@@ -1,5 +1,6 @@
 """Trainer: the network, trained with the values that the Tuner found."""
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -29,16 +30,20 @@ def trainer(
     training: TrainingSettings,
 ) -> str:
     """Trains, or goes on from the last finished epoch of a run that was killed."""
-    from kfer import input_pipeline
+    from kfer import input_pipeline, models
     from kfer import training as trainers
+    from kfer.backbones.stages import described
     from kfer.pipeline.components.learning import Learning
 
     chosen = trainers.with_values(training, hyperparameters.best_values())
     learning = Learning(transformed_examples, data, augmentation, model_settings)
+    cache = learning.cache(chosen)
     batches = learning.batches(chosen)
     input_speed = input_pipeline.measure_speed(batches(0), seconds=1.0)
     _log.info("  the input pipeline gives %s images a second", f"{input_speed:,.0f}")
     network = learning.build_model(chosen)
+    _log.info("  stages of the backbone, with their parameters: %s", described(models.backbone(network)))
+    counts = trainers.parameter_counts(network, chosen)
     history = trainers.train(
         network,
         batches,
@@ -46,6 +51,7 @@ def trainer(
         learning.validation,
         chosen,
         work,
+        cache=cache,
     )
     model.keras_file.parent.mkdir()
     network.save(model.keras_file)
@@ -57,6 +63,10 @@ def trainer(
         "num_examples": len(learning.examples),
         "num_identities": learning.num_identities,
         "epochs": len(history),
+        "stages": [
+            {**dataclasses.asdict(stage), **dataclasses.asdict(count)}
+            for stage, count in zip(chosen.planned_stages(), counts, strict=True)
+        ],
         "input_images_per_second": input_speed,
         "values": hyperparameters.best_values(),
     }

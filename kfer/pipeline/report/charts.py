@@ -17,6 +17,8 @@ PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 QUIET = "quiet"
 
 _ROW, _REACH = 38, 16
+#: Columns of history.csv that say what an epoch was, not how it went.
+_NO_CURVES = ("epoch", "stage", "trainable_parameters")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def training_curves(history: Mapping[str, Sequence[float]]) -> list[Chart]:
         history: Columns of history.csv by name, one number an epoch; nan where there is none.
     """
     epochs = list(history.get("epoch", ()))
-    names = [name for name in dict.fromkeys(n.removeprefix("val_") for n in history) if name != "epoch"]
+    names = [n for n in dict.fromkeys(n.removeprefix("val_") for n in history) if n not in _NO_CURVES]
     charts = []
     for name in sorted(names, key=_curve_order):
         kinds = (("training", name, BLUE), ("validation", f"val_{name}", ORANGE))

@@ -1,0 +1,79 @@
+import keras
+import numpy as np
+import pytest
+
+from kfer import models, training
+from kfer.backbones.stages import stages
+from kfer.settings import FineTuningStage, ModelSettings, TrainingSettings
+from kfer.training.stages import freeze, rate_factors, thawed_afterwards
+
+
+def network() -> keras.Model:
+    toy = ModelSettings(
+        backbone="densenet161",
+        backbone_arguments={"growth_rate": 4, "stem_filters": 8, "blocks": (1, 1)},
+        embedding_size=4,
+    )
+    return models.build(toy, 32, 1, 3, 4, seed=0)
+
+
+def test_counts_are_those_of_the_stages_and_the_heads() -> None:
+    model = network()
+    sizes = {
+        name: sum(int(np.prod(v.shape)) for layer in layers for v in layer.trainable_variables)
+        for name, layers in stages(models.backbone(model)).items()
+    }
+    everything = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    heads = everything - sum(sizes.values())
+    settings = TrainingSettings(
+        stages=(
+            FineTuningStage(1),
+            FineTuningStage(1, ("transition1", "denseblock2")),
+            FineTuningStage(1, ("all",)),
+        )
+    )
+    counts = training.parameter_counts(model, settings)
+    top = heads + sizes["transition1"] + sizes["denseblock2"]
+    assert [count.trainable_parameters for count in counts] == [heads, top, everything]
+    assert [count.frozen_parameters for count in counts] == [everything - heads, everything - top, 0]
+    (whole,) = training.parameter_counts(model, TrainingSettings())
+    assert whole == training.ParameterCounts(everything, 0)
+
+
+def test_a_stage_is_frozen_with_all_its_layers() -> None:
+    model = network()
+    with thawed_afterwards(model):
+        freeze(model, FineTuningStage(1, ("denseblock2",)))
+        for name, layers in stages(models.backbone(model)).items():
+            assert {layer.trainable for layer in layers} == {name == "denseblock2"}
+        assert model.get_layer("expression").trainable
+    assert all(layer.trainable for layer in models.backbone(model).layers)
+
+
+def test_what_was_frozen_before_is_so_afterwards() -> None:
+    model = network()
+    first, *_ = stages(models.backbone(model))["stem"]
+    first.trainable = False
+    with thawed_afterwards(model):
+        freeze(model, FineTuningStage(1, ("all",)))
+        assert first.trainable
+    assert not first.trainable
+
+
+def test_factors_fall_with_each_stage_from_the_heads() -> None:
+    model = network()
+    factor = rate_factors(model, 0.5)
+    expected = {"denseblock2": 0.5, "transition1": 0.25, "denseblock1": 0.125, "stem": 0.0625}
+    for name, layers in stages(models.backbone(model)).items():
+        assert {factor(variable) for layer in layers for variable in layer.variables} == {expected[name]}
+    assert factor(model.get_layer("expression").kernel) == 1.0
+    assert {rate_factors(model, 1.0)(variable) for variable in model.variables} == {1.0}
+
+
+def test_unknown_stages_are_named_with_those_that_there_are() -> None:
+    settings = TrainingSettings(stages=(FineTuningStage(1, ("layer4", "stem")),))
+    with pytest.raises(
+        ValueError,
+        match=r"'densenet161' has no stage 'layer4'; expected 'all' or .*: stem \([\d,]+\), denseblock1",
+    ):
+        training.parameter_counts(network(), settings)
