@@ -148,7 +148,7 @@ def _log_stage(
     number: int, stage: FineTuningStage, settings: TrainingSettings, count: ParameterCounts
 ) -> None:
     _log.info(
-        "stage %d of %d: %d epochs, training %s: %s parameters train, %s are frozen",
+        "stage %d of %d, epochs: %d, training %s: %s parameters train, %s are frozen",
         number,
         len(settings.planned_stages()),
         stage.epochs,
