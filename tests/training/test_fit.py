@@ -203,7 +203,7 @@ def test_what_a_stage_freezes_stays_bit_identical(
     assert [figures["stage"] for figures in history] == [1, 2, 2]
     counts = [figures["trainable_parameters"] for figures in history]
     assert counts[0] < counts[1] == counts[2] < network.count_params()
-    assert f"stage 1 of 2, epochs: 1, training the heads: {counts[0]:,.0f} parameters train" in caplog.text
+    assert f"stage 1 of 2, epochs: 1, training the heads: {counts[0]:,.0f} parameters" in caplog.text
     assert "stage 2 of 2, epochs: 2, training the heads and stage2: " in caplog.text
 
 
