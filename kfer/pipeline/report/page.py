@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 import kfer
@@ -17,7 +16,7 @@ from kfer.pipeline import config
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
-from kfer.pipeline.report import charts
+from kfer.pipeline.report import charts, templates
 from kfer.pipeline.report.faces import Face, Split, images_per_person
 from kfer.settings import PipelineSettings
 
@@ -34,38 +33,33 @@ def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], output
         nodes: The graph.
         outputs: For each component that the report is about, its outputs by name.
     """
-    folder = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=_percent, number=_number, points=_points, count=_count, cosine=_cosine
-    )
     evaluation = _read(outputs, "Evaluator", "evaluation", "evaluation.json")
     splits = _splits(outputs, settings)
-    return environment.get_template("page.html").render(
-        name=settings.name,
-        version=kfer.__version__,
-        written=time.strftime("%Y-%m-%d %H:%M"),
-        palette=charts.PALETTE,
-        training=_read(outputs, "Trainer", "model_run", "training.json"),
-        evaluation=evaluation,
-        verdict=_verdict(outputs),
-        sample=splits["train"].sample() if "train" in splits else [],
-        data=_data(splits),
-        anomalies=_read(outputs, "ExampleValidator", "anomalies", "anomalies.json"),
-        curves=_curves(outputs),
-        trials=_trials(outputs),
-        expression=_expression(evaluation),
-        verification=_verification(evaluation),
-        examples=_examples(outputs, evaluation, splits),
-        exports=_exports(outputs),
-        lineage=_lineage(root, nodes, outputs),
-        settings=[(name, config.as_text(value), text) for name, value, text in config.describe(settings)],
+    return (
+        templates.environment()
+        .get_template("page.html")
+        .render(
+            name=settings.name,
+            version=kfer.__version__,
+            written=time.strftime("%Y-%m-%d %H:%M"),
+            palette=charts.PALETTE,
+            training=_read(outputs, "Trainer", "model_run", "training.json"),
+            evaluation=evaluation,
+            verdict=_verdict(outputs),
+            sample=splits["train"].sample() if "train" in splits else [],
+            data=_data(splits),
+            anomalies=_read(outputs, "ExampleValidator", "anomalies", "anomalies.json"),
+            curves=_curves(outputs),
+            trials=_trials(outputs),
+            expression=_expression(evaluation),
+            verification=_verification(evaluation),
+            examples=_examples(outputs, evaluation, splits),
+            exports=_exports(outputs),
+            lineage=_lineage(root, nodes, outputs),
+            settings=[
+                (name, config.as_text(value), text) for name, value, text in config.describe(settings)
+            ],
+        )
     )
 
 
@@ -298,31 +292,3 @@ def _executions(root: Path) -> dict[str, dict[str, Any]]:
 
 def _inside(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return _written(None if value is None else 100 * value, f".{digits}f", "%")
-
-
-def _points(value: float | None) -> str:
-    """A change of accuracy in points; adding 0 makes -0 positive."""
-    return _written(None if value is None else round(100 * value, 2) + 0.0, "+.2f")
-
-
-def _count(value: float | None) -> str:
-    return _written(value, ",.10g")
-
-
-def _cosine(value: float | None) -> str:
-    return _written(value, ".4f")
-
-
-def _number(value: Any) -> str:
-    """Any value of a table: numbers to four digits."""
-    if value is None or isinstance(value, float):
-        return _written(value, ".4g")
-    return f"{value:,}" if type(value) is int else str(value)
-
-
-def _written(value: float | None, how: str, unit: str = "") -> str:
-    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:{how}}{unit}"
