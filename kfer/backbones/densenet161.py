@@ -8,6 +8,10 @@ from keras import layers
 from kfer import backbones
 from kfer.backbones import inputs
 from kfer.backbones.normalization import batch_normalization
+from kfer.backbones.recomputation import RecomputedBottleneck
+
+_MOMENTUM = 0.9
+_EPSILON = 1e-5
 
 
 def build(
@@ -20,6 +24,7 @@ def build(
     normalization: str = "torchvision",
     grey: str = "repeat",
     fused: bool = True,
+    recompute: bool = False,
 ) -> keras.Model:
     """Returns the network, whose feature map has 2,208 channels at 1/32 of the image's size.
 
@@ -36,6 +41,8 @@ def build(
             (`kfer.backbones.inputs.normalized`).
         grey: "repeat" or "sum": how a grey image meets a kernel of three channels.
         fused: Whether batch normalisation takes TensorFlow's fused kernel, or Keras's layer.
+        recompute: Whether the concatenations are computed again for gradients instead of kept: less
+            memory, slower steps. For the fused kernel only.
 
     Returns:
         A model whose layers have the names of torchvision's modules.
@@ -46,9 +53,11 @@ def build(
     inputs.check_size("densenet161", image_shape, 2 ** (len(blocks) + 1))
     inputs.check_choice("densenet161", "normalization", normalization, inputs.NORMALIZATIONS)
     inputs.check_choice("densenet161", "grey", grey, inputs.GREYS)
+    if recompute and not fused:
+        raise ValueError("backbone 'densenet161': recompute needs fused; got recompute=True, fused=False")
 
     def normalize(features: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return layers.ReLU()(batch_normalization(fused, epsilon=1e-5, name=name)(features))
+        return layers.ReLU()(batch_normalization(fused, _MOMENTUM, _EPSILON, name=name)(features))
 
     def convolve(
         features: keras.KerasTensor, filters: int, kernel: int, name: str, **arguments: object
@@ -62,6 +71,9 @@ def build(
             **{"padding": "same", **arguments},
         )(features)
 
+    def joined(maps: list[keras.KerasTensor]) -> keras.KerasTensor:
+        return layers.Concatenate()(maps) if len(maps) > 1 else maps[0]
+
     images = keras.Input(image_shape, name="images")
     features = layers.ZeroPadding2D(3)(inputs.normalized(images, normalization, grey))
     features = convolve(features, stem_filters, 7, "features.conv0", strides=2, padding="valid")
@@ -69,11 +81,18 @@ def build(
     # What is padded is never the largest: ReLU's values are at least 0.
     features = layers.MaxPooling2D(3, 2, name="features.pool0")(features)
     for number, count in enumerate(blocks, 1):
+        maps = [features]
         for layer in range(1, count + 1):
             name = f"features.denseblock{number}.denselayer{layer}"
-            new = convolve(normalize(features, f"{name}.norm1"), 4 * growth_rate, 1, f"{name}.conv1")
+            if recompute:
+                new = RecomputedBottleneck(4 * growth_rate, _MOMENTUM, _EPSILON, name=name)(maps)
+            else:
+                new = convolve(
+                    normalize(joined(maps), f"{name}.norm1"), 4 * growth_rate, 1, f"{name}.conv1"
+                )
             new = convolve(normalize(new, f"{name}.norm2"), growth_rate, 3, f"{name}.conv2")
-            features = layers.Concatenate()([features, new])
+            maps.append(new)
+        features = joined(maps)
         if number < len(blocks):
             name = f"features.transition{number}"
             features = normalize(features, f"{name}.norm")

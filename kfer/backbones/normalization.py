@@ -62,15 +62,25 @@ class FusedBatchNormalization(keras.layers.Layer):
                 epsilon=self.epsilon,
                 is_training=False,
             )[0]
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        outputs, mean, variance = self.normalize(inputs, self.gamma, self.beta)
+        self.update_statistics(mean, variance, tf.size(inputs) / tf.shape(inputs)[-1])
+        return outputs
+
+    def normalize(
+        self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns what a training step makes of a batch, and the batch's mean and variance `[c]`."""
+        return tf.compat.v1.nn.fused_batch_norm(
+            inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
+
+    def update_statistics(self, mean: tf.Tensor, variance: tf.Tensor, count: tf.Tensor) -> None:
+        """Moves the moving statistics towards those of a batch of `count` values a channel."""
         # The kernel's variance divides by n - 1; Keras's layer divides by n.
-        count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
+        count = tf.cast(count, tf.float32)
         variance *= tf.maximum(count - 1.0, 1.0) / count
         for moving, current in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + current * (1.0 - self.momentum))
-        return outputs
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of the inputs."""

@@ -8,6 +8,7 @@ from keras import layers
 
 from kfer import losses, models, spec
 from kfer.settings import FineTuningStage, TrainingSettings
+from kfer.training.optimizers import LayerWiseAdamW, LayerWiseSGD
 from kfer.training.stages import rate_factors
 
 _MOMENTUM = 0.9
@@ -99,38 +100,6 @@ class _Frozen(layers.Layer):
 
     def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return keras.KerasTensor(self._model.output.shape, self._model.output.dtype)
-
-
-class _LayerWise(keras.optimizers.Optimizer):
-    """Gives each variable a share of the learning rate, and decays kernels at that rate.
-
-    Mixed in before an optimizer of Keras, whose own decay has one rate for all variables.
-    """
-
-    def __init__(
-        self, factor: Callable[[keras.Variable], float], kernel_decay: float, **arguments: object
-    ) -> None:
-        super().__init__(**arguments)
-        self._factor, self._kernel_decay = factor, kernel_decay
-
-    def build(self, variables: list[keras.Variable]) -> None:
-        super().build(variables)
-        self._factors = tuple(self._factor(variable) for variable in variables)
-
-    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        rate = learning_rate * self._factors[self._get_variable_index(variable)]
-        # Biases and the scales and offsets of normalisation are the vectors of a network.
-        if self._kernel_decay and len(variable.shape) > 1:
-            self.assign_sub(variable, variable * self._kernel_decay * rate)
-        super().update_step(gradient, variable, rate)
-
-
-class LayerWiseSGD(_LayerWise, keras.optimizers.SGD):
-    """Keras's SGD with a share of the rate for each variable, and decoupled decay of kernels."""
-
-
-class LayerWiseAdamW(_LayerWise, keras.optimizers.Adam):
-    """Keras's AdamW with a share of the rate for each variable, and decay of kernels only."""
 
 
 def _optimizer(
