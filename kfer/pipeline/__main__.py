@@ -1,7 +1,6 @@
 """The command `python -m kfer.pipeline`."""
 
 import argparse
-import difflib
 import os
 import sys
 import textwrap
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kfer.pipeline import config
+from kfer.pipeline.arguments import separate
 from kfer.pipeline.console import log_to_console
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
@@ -67,7 +67,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     )
     if "-h" in arguments or "--help" in arguments:
         parser.epilog = _EPILOG + _describe_settings(arguments)
-    own, overrides = _separate(arguments, parser)
+    fields = PipelineSettings.__dataclass_fields__
+    names = [name for name, _, _ in config.describe(PipelineSettings())]
+    own, overrides = separate(arguments, parser, fields, names)
     return parser.parse_args(own), overrides
 
 
@@ -79,42 +81,6 @@ def _describe_settings(arguments: list[str]) -> str:
         lines.append(f"  --{name} {config.as_text(value)}")
         lines.append(textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
     return "\n".join(lines)
-
-
-def _separate(arguments: list[str], parser: argparse.ArgumentParser) -> tuple[list[str], dict[str, str]]:
-    """The parser's own arguments, and the settings that others name with their values.
-
-    Raises:
-        ValueError: An option is neither the parser's nor a setting, or has no value.
-    """
-    known = parser._option_string_actions
-    own: list[str] = []
-    overrides = {}
-    waiting = list(arguments)
-    while waiting:
-        argument = waiting.pop(0)
-        option, equals, value = argument.partition("=")
-        if not option.startswith("--"):
-            own.append(argument)
-        elif option in known:
-            own.append(argument)
-            if known[option].nargs != 0 and not equals and waiting:
-                own.append(waiting.pop(0))
-        else:
-            name = option.removeprefix("--")
-            if "." not in name and name not in PipelineSettings.__dataclass_fields__:
-                raise ValueError(_unknown_option(option, list(known)))
-            if not equals and not waiting:
-                raise ValueError(f"{option} needs a value after it")
-            overrides[name] = value if equals else waiting.pop(0)
-    return own, overrides
-
-
-def _unknown_option(option: str, options: list[str]) -> str:
-    known = options + [f"--{name}" for name, _, _ in config.describe(PipelineSettings())]
-    near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else "."
-    return f"there is no option {option}{hint} See --help for all of them."
 
 
 def _settings(options: argparse.Namespace, overrides: dict[str, str]) -> PipelineSettings:

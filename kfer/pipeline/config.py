@@ -48,11 +48,11 @@ def load_settings(path: str | Path, kind: type[T] = PipelineSettings) -> T:  # t
     return settings
 
 
-def override(settings: PipelineSettings, overrides: Mapping[str, str]) -> PipelineSettings:
+def override(settings: T, overrides: Mapping[str, str]) -> T:
     """Settings with some fields replaced.
 
     Args:
-        settings: What to start from.
+        settings: What to start from, a settings dataclass.
         overrides: Dotted names ("training.epochs", "data.sources.0.weight") to values as text.
 
     Raises:
