@@ -4,19 +4,17 @@ import dataclasses
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 import filelock
 import keras
 import numpy as np
 
 from kfer import datasets, evaluation, input_pipeline, models, spec, training
+from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
 from kfer.settings import EvaluationSettings
 
 _log = logging.getLogger(__name__)
-_RESULT = "result.json"
-_SETTINGS = "settings.json"
 
 
 def load_examples(
@@ -40,11 +38,6 @@ def load_examples(
     }
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether a candidate's folder holds its results."""
-    return (folder / _RESULT).exists()
-
-
 def run(settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path) -> Path:
     """Trains a candidate, or goes on after the last epoch of a run that was killed.
 
@@ -58,18 +51,25 @@ def run(settings: ComparisonSettings, name: str, seed: int, data_dir: str, outpu
     Returns:
         The candidate's folder, with "model.keras" (the epoch that was best on validation),
         "history.csv", "test.npz" (float32 probabilities `[n, classes]`, int32 labels `[n]`, unicode
-        filename `[n]`) and, last, "result.json".
+        filename `[n]`) and, last, "result.json"; in their place "failed.json" with the reason, where
+        training raised an error.
 
     Raises:
         ValueError: The folder is of a run with other settings.
         FloatingPointError: The loss is not a number.
+        filelock.Timeout: Another process trains this candidate.
     """
-    folder = output_dir / "runs" / f"{name}-seed{seed}"
+    folder = runs.folder(output_dir, name, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / ".lock", timeout=0):
-        _check_settings(folder, settings, name, seed)
-        if not is_finished(folder):
-            _train(settings, name, seed, load_examples(settings, data_dir, output_dir), folder)
+    with filelock.FileLock(folder / runs.LOCK, timeout=0):
+        runs.check_settings(folder, settings, name, seed)
+        if not runs.is_finished(folder):
+            try:
+                _train(settings, name, seed, load_examples(settings, data_dir, output_dir), folder)
+            except Exception as error:
+                runs.note_failure(folder, f"{type(error).__name__}: {error}")
+                raise
+            runs.note_failure(folder, "")
     return folder
 
 
@@ -106,7 +106,7 @@ def _train(
         [best],
     )
     network.load_weights(best.weights)
-    network.save(folder / "model.keras")
+    network.save(folder / runs.MODEL)
     test = examples["test"]
     report, predictions = evaluation.evaluate(
         network, test, examples["validation"], None, settings.data.expressions, EvaluationSettings()
@@ -127,7 +127,7 @@ def _train(
         "epochs": len(history),
         "test_accuracy": report["expression"]["accuracy"],
     }
-    _write(folder / _RESULT, result)
+    runs.write_json(folder / runs.RESULT, result)
     _log.info("%s, seed %d: %.3f of the test images right", name, seed, result["test_accuracy"])
 
 
@@ -148,34 +148,4 @@ class _KeepBest(keras.callbacks.Callback):
             self._network.save_weights(partial)
             partial.replace(self.weights)
             self.epoch, self._accuracy = epoch + 1, accuracy
-            _write(self._record, {"epoch": self.epoch, "accuracy": accuracy})
-
-
-def _check_settings(folder: Path, settings: ComparisonSettings, name: str, seed: int) -> None:
-    """Refuses to mix results of other settings; what only the page uses may change."""
-    own = {
-        "model": dataclasses.asdict(settings.candidates[name]),
-        "data": dataclasses.asdict(settings.data),
-        "augmentation": dataclasses.asdict(settings.augmentation),
-        "training": dataclasses.asdict(settings.training),
-        "seed": seed,
-    }
-    own = json.loads(json.dumps(own))
-    path = folder / _SETTINGS
-    if not path.exists():
-        _write(path, own)
-        return
-    found = json.loads(path.read_text())
-    different = [group for group in own if own[group] != found.get(group)]
-    if different:
-        told = "; ".join(f"{group} was {found.get(group)} and is {own[group]}" for group in different)
-        raise ValueError(
-            f"{folder} is of a run with other settings: {told}. Set them as they were, give another "
-            "--output-dir, or delete that folder"
-        )
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)
+            runs.write_json(self._record, {"epoch": self.epoch, "accuracy": accuracy})

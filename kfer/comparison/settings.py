@@ -26,6 +26,10 @@ class ComparisonSettings:
         resamples: Bootstrap resamples of the test images for confidence intervals.
         timed_steps: Training steps that are timed, a candidate.
         timed_images: Images whose inference is timed, a candidate and format.
+        calibration_images: Training images that calibrate int8.
+        int8_images: Test images, evenly over the split, on which int8 is compared with Keras.
+        references: Published accuracies in [0, 1] on this task, by a text that says whose they are;
+            shown beside the candidates'.
     """
 
     name: str
@@ -37,10 +41,26 @@ class ComparisonSettings:
     resamples: int = 2000
     timed_steps: int = 10
     timed_images: int = 50
+    calibration_images: int = 200
+    int8_images: int = 1000
+    references: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.candidates:
             raise ValueError("candidates must name at least one network; got none")
+        for name, model in self.candidates.items():
+            if not isinstance(model, ModelSettings):
+                raise ValueError(f"candidates must map names to ModelSettings; {name!r} is {model!r}")
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(
+                    f"candidates' names must be letters, digits, - and _ (folders); got {name!r}"
+                )
+        for counted in ("resamples", "timed_steps", "timed_images", "calibration_images", "int8_images"):
+            if getattr(self, counted) < 1:
+                raise ValueError(f"{counted} must be at least 1; got {getattr(self, counted)}")
+        for text, accuracy in self.references.items():
+            if not 0 <= accuracy <= 1:
+                raise ValueError(f"references must be accuracies in [0, 1]; {text!r} is {accuracy}")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different numbers, at least one; got {self.seeds}")
         if len(self.data.sources) != 1:

@@ -1,13 +1,57 @@
-"""All candidates with all seeds, one after the other."""
+"""The whole study: all candidates with all seeds, what they cost, and the page."""
 
+import dataclasses
+import importlib.util
+import json
+import logging
 import multiprocessing
+import signal
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kfer import spec
+from kfer.comparison import costs, runs
 from kfer.comparison.settings import ComparisonSettings
 from kfer.pipeline.console import log_to_console
 
+if TYPE_CHECKING:
+    from kfer.comparison.results import Results
 
-def train(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> list[str]:
+PAGE = "comparison.html"
+_DUPLICATES = "duplicates.json"
+_log = logging.getLogger(__name__)
+
+
+def check(settings: ComparisonSettings, output_dir: Path, only: Collection[str] = ()) -> None:
+    """Finds what would stop a study, before hours of training.
+
+    Args:
+        settings: The comparison.
+        output_dir: Its folder, which becomes its own.
+        only: Names of candidates.
+
+    Raises:
+        ModuleNotFoundError: The page cannot be drawn.
+        ValueError: A name is unknown, or the folder holds runs of other settings.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError(
+            "the comparison's charts need matplotlib, which is not installed; install it by "
+            "pip install 'kfer[plots]'"
+        )
+    unknown = sorted(set(only) - settings.candidates.keys())
+    if unknown:
+        raise ValueError(
+            f"there is no candidate {', '.join(unknown)}; {settings.name} has "
+            f"{', '.join(settings.candidates)}"
+        )
+    runs.check_study(settings, output_dir)
+
+
+def train(
+    settings: ComparisonSettings, data_dir: str, output_dir: Path, only: Collection[str] = ()
+) -> list[str]:
     """Trains what is not finished yet, each candidate in a process of its own.
 
     One's memory is then free for the next, and a failure ends only itself.
@@ -16,22 +60,96 @@ def train(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> list
         settings: The comparison.
         data_dir: Folder with what the user downloaded.
         output_dir: The comparison's folder.
+        only: Names of candidates to train; all where it is empty.
 
     Returns:
-        The candidates that failed; the log has the reasons.
+        The candidates that failed, with the reason where it is known.
     """
-    context = multiprocessing.get_context("spawn")
     failed = []
     for seed in settings.seeds:
-        for name in settings.candidates:
-            process = context.Process(
-                target=_train, args=(settings, name, seed, data_dir, output_dir), daemon=True
-            )
-            process.start()
-            process.join()
-            if process.exitcode:
-                failed.append(f"{name} with seed {seed}")
+        for name in only or settings.candidates:
+            run = runs.folder(output_dir, name, seed)
+            if runs.is_finished(run):
+                _log.info("%s, seed %d: finished before", name, seed)
+                continue
+            code = _train_apart(settings, name, seed, data_dir, output_dir)
+            if code < 0:
+                reason = f"its process was ended by {signal.Signals(-code).name}; was memory too short?"
+                runs.note_failure(run, reason)
+            if code:
+                failed.append(f"{name}, seed {seed}: {runs.failure(run) or 'the reason is above'}")
     return failed
+
+
+def measure(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> list[str]:
+    """Measures what finished candidates cost, where that was not done yet.
+
+    Args:
+        settings: The comparison.
+        data_dir: Folder with what the user downloaded.
+        output_dir: The comparison's folder.
+
+    Returns:
+        The candidates that could not be measured, with the reason.
+    """
+    failed = []
+    for name in settings.candidates:
+        seeds = [seed for seed in settings.seeds if runs.is_finished(runs.folder(output_dir, name, seed))]
+        if not seeds or costs.load(output_dir, name):
+            continue
+        if costs.is_training(output_dir):
+            failed.append(f"the costs of {name}: a candidate is in training, timings would be wrong")
+            continue
+        try:
+            costs.measure(settings, name, seeds[0], data_dir, output_dir)
+        except (OSError, ValueError, RuntimeError) as error:
+            failed.append(f"the costs of {name}: {error}")
+    return failed
+
+
+def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, command: str) -> "Results":
+    """Writes the page, the CSV files and the pictures of what is finished.
+
+    Args:
+        settings: The comparison.
+        data_dir: Folder with what the user downloaded; the splits are searched for equal images.
+        output_dir: The comparison's folder.
+        command: What the user typed.
+
+    Returns:
+        The figures.
+    """
+    found = _duplicates(settings, data_dir, output_dir)
+    # Late, for a process that holds little: a child's peak memory counts its parent's at the start.
+    from kfer.comparison import page, plots, results, tables
+
+    figures = results.collect(settings, output_dir, found)
+    tables.write(figures, output_dir)
+    pictures = {
+        "curves": (plots.curves(figures), 2),
+        "confusion": (plots.confusions(figures), 3),
+        "accuracy": (plots.accuracies(figures) if figures.finished else [], 1),
+    }
+    for name, (panels, columns) in pictures.items():
+        if panels:
+            plots.save_png(panels, output_dir / f"{name}.png", columns)
+    partial = output_dir / f".{PAGE}.partial"
+    partial.write_text(page.render(figures, command), encoding="utf-8")
+    partial.replace(output_dir / PAGE)
+    return figures
+
+
+def _train_apart(
+    settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path
+) -> int:
+    """The exit code of a process that trains one candidate."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=_train, args=(settings, name, seed, data_dir, output_dir), daemon=True
+    )
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def _train(settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path) -> None:
@@ -39,3 +157,24 @@ def _train(settings: ComparisonSettings, name: str, seed: int, data_dir: str, ou
     from kfer.comparison import candidate
 
     candidate.run(settings, name, seed, data_dir, output_dir)
+
+
+def _duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> Mapping[str, Any]:
+    """What "duplicates.json" holds; it is made where it is missing."""
+    path = output_dir / _DUPLICATES
+    if not path.exists():
+        found = costs.in_fresh_process(_find_duplicates, settings, data_dir, output_dir)
+        runs.write_json(path, found)
+    return json.loads(path.read_text())
+
+
+def _find_duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> dict[str, Any]:
+    from kfer.comparison import candidate, duplicates
+
+    examples = candidate.load_examples(settings, data_dir, output_dir)
+    test = examples.pop(spec.TEST)
+    matches = duplicates.find(test, examples)
+    return {
+        "num_test_images": len(test),
+        "matches": [dataclasses.asdict(match) for match in matches],
+    }

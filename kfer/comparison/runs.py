@@ -1,0 +1,162 @@
+"""A candidate's folder: where it is, what it holds, and whose settings it was trained with."""
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfer.comparison.settings import ComparisonSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RESULT = "result.json"
+MODEL = "model.keras"
+LOCK = ".lock"
+_SETTINGS = "settings.json"
+_FAILURE = "failed.json"
+_STUDY = "study.json"
+
+
+def folder(output_dir: Path, name: str, seed: int) -> Path:
+    """Where a candidate's files are."""
+    return output_dir / "runs" / f"{name}-seed{seed}"
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a candidate's folder holds its results."""
+    return (run / RESULT).exists()
+
+
+def note_failure(run: Path, reason: str) -> None:
+    """Keeps why a candidate's training failed, for the page; an empty reason takes it back."""
+    if reason:
+        write_json(run / _FAILURE, {"reason": reason})
+    else:
+        (run / _FAILURE).unlink(missing_ok=True)
+
+
+def failure(run: Path) -> str:
+    """Why a candidate's training failed when it was last tried; empty where it did not."""
+    if is_finished(run) or not (run / _FAILURE).exists():
+        return ""
+    return json.loads((run / _FAILURE).read_text())["reason"]
+
+
+def result(run: Path) -> dict[str, Any]:
+    """A finished candidate's "result.json"."""
+    return json.loads((run / RESULT).read_text())
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    """The figures of each epoch so far, also of a run that is not finished; nan where one is missing."""
+    places = [place for place in (run / "history.csv", run / "work" / "history.csv") if place.exists()]
+    if not places:
+        return []
+    with places[0].open(newline="") as file:
+        return [
+            {name: float(text) if text else math.nan for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def predictions(run: Path) -> dict[str, "np.ndarray"]:
+    """What a finished candidate said of the test split.
+
+    Returns:
+        "probabilities", float32 `[n, classes]`; "labels", int32 `[n]`; "filename", unicode `[n]`.
+    """
+    import numpy as np
+
+    with np.load(run / "test.npz") as stored:
+        return dict(stored)
+
+
+def check_study(settings: ComparisonSettings, output_dir: Path) -> None:
+    """Makes the output folder this comparison's own, and checks every run that is in it.
+
+    Raises:
+        ValueError: It is another comparison's, or a run in it had other settings.
+    """
+    path = output_dir / _STUDY
+    if path.exists():
+        found = json.loads(path.read_text())["name"]
+        if found != settings.name:
+            raise ValueError(
+                f"{output_dir} holds the comparison {found!r}, this one is {settings.name!r}: give "
+                "another --output-dir"
+            )
+    for seed in settings.seeds:
+        for name in settings.candidates:
+            run = folder(output_dir, name, seed)
+            if (run / _SETTINGS).exists():
+                check_settings(run, settings, name, seed)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"name": settings.name})
+
+
+def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int) -> None:
+    """Refuses to mix results of other settings; what only the page uses may change.
+
+    Settings that came with a later kfer than the run must have their defaults.
+
+    Raises:
+        ValueError: The folder is of a run with other settings.
+    """
+    groups: dict[str, Any] = {
+        "model": settings.candidates[name],
+        "data": settings.data,
+        "augmentation": settings.augmentation,
+        "training": settings.training,
+    }
+    path = run / _SETTINGS
+    if not path.exists():
+        own = {group: dataclasses.asdict(value) for group, value in groups.items()}
+        write_json(path, {**own, "seed": seed})
+        return
+    found = json.loads(path.read_text())
+    different = [
+        text for group, value in groups.items() for text in _differences(value, found.get(group), group)
+    ]
+    if found.get("seed") != seed:
+        different.append(f"seed was {found.get('seed')} and is {seed}")
+    if different:
+        raise ValueError(
+            f"{run} is of a run with other settings: {'; '.join(different)}. Set them as they were, give "
+            "another --output-dir, or delete that folder"
+        )
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a file that is whole or not there."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)
+
+
+def _differences(value: Any, found: Any, name: str) -> Iterator[str]:
+    """What of a setting, or of a group of settings, was something else."""
+    if dataclasses.is_dataclass(value) and isinstance(found, dict):
+        for field in dataclasses.fields(value):
+            own = getattr(value, field.name)
+            before = found.get(field.name, _plain(_default(field)))
+            yield from _differences(own, before, f"{name}.{field.name}")
+    elif isinstance(value, tuple) and isinstance(found, list) and len(value) == len(found):
+        for index, (item, before) in enumerate(zip(value, found, strict=True)):
+            yield from _differences(item, before, f"{name}.{index}")
+    elif _plain(value) != found:
+        yield f"{name} was {found} and is {_plain(value)}"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _plain(value: Any) -> Any:
+    """A value as it comes back from JSON: tuples are lists."""
+    return json.loads(json.dumps(value, default=vars))
