@@ -112,7 +112,7 @@ def _train(
         network, test, examples["validation"], None, settings.data.expressions, EvaluationSettings()
     )
     np.savez(
-        folder / "test.npz",
+        folder / runs.PREDICTIONS,
         probabilities=predictions["probabilities"],
         labels=test.expression,
         filename=test.filename,

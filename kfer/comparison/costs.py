@@ -6,6 +6,7 @@ imported only there.
 
 import concurrent.futures
 import dataclasses
+import hashlib
 import json
 import logging
 import math
@@ -45,9 +46,20 @@ def path(output_dir: Path, name: str) -> Path:
 
 
 def load(output_dir: Path, name: str) -> dict[str, Any]:
-    """A candidate's costs as `measure` wrote them; empty where they were not measured yet."""
+    """A candidate's costs as `measure` wrote them; empty where its network was not measured yet."""
     place = path(output_dir, name)
-    return json.loads(place.read_text()) if place.exists() else {}
+    if not place.exists():
+        return {}
+    measured = json.loads(place.read_text())
+    run = runs.folder(output_dir, name, measured["seed"])
+    # The run may have been deleted since, and trained again.
+    is_current = runs.is_finished(run) and measured["network"] == fingerprint(run)
+    return measured if is_current else {}
+
+
+def fingerprint(run: Path) -> str:
+    """Tells a finished run's network from another one by what it said of the test split."""
+    return hashlib.blake2b((run / runs.PREDICTIONS).read_bytes(), digest_size=16).hexdigest()
 
 
 def is_training(output_dir: Path) -> bool:
@@ -76,12 +88,12 @@ def measure(
         output_dir: The comparison's folder.
 
     Returns:
-        "seed"; "parameters", "trainable_parameters", "multiply_adds" (of one image) and "uncounted"
-        (kinds of layers left out of it); "training_step_ms" (median, input included), "batch_size",
-        "training_memory_mb" (the most that the process held); "saved_model_ms" and "int8_ms" (median, one
-        image), "saved_model_cores" and "int8_cores" (that were busy meanwhile, on average),
-        "saved_model_mb" and "int8_mb" (files); "int8_images", "keras_accuracy" and "int8_accuracy" on
-        them; "timed_steps", "timed_images", "calibration_images"; "machine".
+        "seed" and "network" (its `fingerprint`); "parameters", "trainable_parameters", "multiply_adds"
+        (of one image) and "uncounted" (kinds of layers left out of it); "training_step_ms" (median, input
+        included), "batch_size", "training_memory_mb" (the most that the process held); "saved_model_ms"
+        and "int8_ms" (median, one image), "saved_model_cores" and "int8_cores" (that were busy meanwhile,
+        on average), "saved_model_mb" and "int8_mb" (files); "int8_images", "keras_accuracy" and
+        "int8_accuracy" on them; "timed_steps", "timed_images", "calibration_images"; "machine".
 
     Raises:
         ValueError: An export cannot be made.
@@ -102,6 +114,7 @@ def measure(
         measured |= _int8_accuracy(work)
     measured |= {
         "seed": seed,
+        "network": fingerprint(run),
         "timed_steps": settings.timed_steps,
         "timed_images": settings.timed_images,
         "machine": machine(),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 MODEL = "model.keras"
+PREDICTIONS = "test.npz"
 LOCK = ".lock"
 _SETTINGS = "settings.json"
 _FAILURE = "failed.json"
@@ -71,7 +72,7 @@ def predictions(run: Path) -> dict[str, "np.ndarray"]:
     """
     import numpy as np
 
-    with np.load(run / "test.npz") as stored:
+    with np.load(run / PREDICTIONS) as stored:
         return dict(stored)
 
 

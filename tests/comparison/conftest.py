@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kfer.comparison import ComparisonSettings
+from kfer.comparison import ComparisonSettings, costs
 from kfer.settings import DataSettings, ModelSettings, SourceSettings, TrainingSettings
 
 NAMES = ("angry", "happy", "sad")
@@ -116,7 +116,7 @@ def write_study() -> Callable[[Path], None]:
         }
         found = {"num_test_images": len(LABELS), "matches": [match]}
         (output_dir / "duplicates.json").write_text(json.dumps(found))
-        costs = {
+        measured = {
             "parameters": 1234,
             "trainable_parameters": 1200,
             "multiply_adds": 5_600_000,
@@ -134,12 +134,13 @@ def write_study() -> Callable[[Path], None]:
             "keras_accuracy": 0.8,
             "int8_accuracy": 0.7,
             "seed": 0,
+            "network": costs.fingerprint(output_dir / "runs" / "plain-seed0"),
             "timed_steps": 2,
             "timed_images": 3,
             "calibration_images": 4,
             "machine": "a processor, 2 cores",
         }
         (output_dir / "costs").mkdir()
-        (output_dir / "costs" / "plain.json").write_text(json.dumps(costs))
+        (output_dir / "costs" / "plain.json").write_text(json.dumps(measured))
 
     return write
