@@ -1,11 +1,13 @@
 """ResNet152, DenseNet161 and compact on six expressions of FER2013, from scratch, on equal terms.
 
 Command: python -m kfer.comparison pipelines/compare_backbones.py --data-dir DIR
+    It needs matplotlib: pip install 'kfer[plots]'. Add --report-only to see what is finished so far.
 Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it. An epoch is chosen on a tenth of the
     training split; the 7,067 images of PublicTest and PrivateTest are the test split, used once.
 Time: about five hours on 2 slow cores (AVX2, no GPU); a run that was stopped goes on where it was.
     Memory: 3 GB.
-Expect: docs/results.md has the figures.
+Expect: comparison_output/compare_backbones/comparison.html, and CSV files and pictures beside it;
+    docs/results.md has the figures.
 """
 
 from kfer import spec
