@@ -115,7 +115,7 @@ def _made(command: str) -> list[tuple[str, str]]:
         ("machine", costs.machine()),
     ]
     commit = _commit()
-    return [*made, ("commit", commit)] if commit else made
+    return [*made, ("commit of the page's code", commit)] if commit else made
 
 
 def _commit() -> str:
