@@ -29,7 +29,6 @@ from kfer.pipeline.console import log_to_console
 from kfer.pipeline.summary import peak_memory_gb
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
 P = ParamSpec("P")
@@ -108,7 +107,7 @@ def measure(
         work = Path(temporary)
         measured = in_fresh_process(_training, *arguments, run / runs.MODEL, seed, work)
         measured |= in_fresh_process(_exports, *arguments, run, work)
-        for kind, model in _models(work).items():
+        for kind, model in _exported(work).items():
             _log.info("  timing %s", kind)
             measured |= in_fresh_process(_inference, kind, model, work, settings.timed_images)
         measured |= _int8_accuracy(work)
@@ -149,11 +148,11 @@ def machine() -> str:
 def _training(
     settings: ComparisonSettings, data_dir: str, output_dir: Path, model: Path, seed: int, work: Path
 ) -> dict[str, Any]:
-    from kfer import input_pipeline, training
+    from kfer import input_pipeline, models, training
     from kfer.comparison import candidate, multiply_adds
 
     examples = candidate.load_examples(settings, data_dir, output_dir)
-    network = _load(model)
+    network = models.load(model)
     counted = {
         "parameters": network.count_params(),
         "trainable_parameters": sum(math.prod(v.shape) for v in network.trainable_variables),
@@ -211,7 +210,7 @@ def _exports(
     """Writes both models, and the images and what Keras said of them."""
     import numpy as np
 
-    from kfer import export
+    from kfer import export, models
     from kfer.comparison import candidate
 
     data = settings.data
@@ -222,14 +221,14 @@ def _exports(
             f"{run} was judged on other test images than {data.sources[0].dataset} has now; delete that "
             "folder and train again"
         )
-    network = _load(run / runs.MODEL)
-    models = _models(work)
+    network = models.load(run / runs.MODEL)
+    exports = _exported(work)
     labels = {spec.EXPRESSION: data.expressions}
-    export.save_saved_model(network, models[_SAVED_MODEL], labels, data.image_size, data.channels)
+    export.save_saved_model(network, exports[_SAVED_MODEL], labels, data.image_size, data.channels)
     calibration = _spread(len(examples[spec.TRAIN]), settings.calibration_images)
     export.save_tflite(
         network,
-        models[_INT8].parent,
+        exports[_INT8].parent,
         (_INT8,),
         examples[spec.TRAIN].images[calibration],
         data.image_size,
@@ -241,10 +240,10 @@ def _exports(
     np.save(work / "labels.npy", test.expression[chosen])
     np.save(work / "keras.npy", said["probabilities"][chosen])
     saved = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
-    files = [file for pattern in saved for file in models[_SAVED_MODEL].glob(pattern)]
+    files = [file for pattern in saved for file in exports[_SAVED_MODEL].glob(pattern)]
     return {
         "saved_model_mb": sum(file.stat().st_size for file in files) / 1e6,
-        "int8_mb": models[_INT8].stat().st_size / 1e6,
+        "int8_mb": exports[_INT8].stat().st_size / 1e6,
         "calibration_images": len(calibration),
     }
 
@@ -288,17 +287,8 @@ def _int8_accuracy(work: Path) -> dict[str, Any]:
     }
 
 
-def _models(work: Path) -> dict[str, Path]:
+def _exported(work: Path) -> dict[str, Path]:
     return {_SAVED_MODEL: work / "saved", _INT8: work / f"{_INT8}.tflite"}
-
-
-def _load(model: Path) -> "keras.Model":
-    import keras
-
-    # Keras finds the layers of a file only where the modules that register them were imported.
-    from kfer.backbones import normalization, recomputation  # noqa: F401
-
-    return keras.models.load_model(model, compile=False)
 
 
 def _first(examples: Any, count: int) -> Any:

@@ -5,7 +5,9 @@ import importlib.util
 import json
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,9 +156,18 @@ def _train_apart(
 
 def _train(settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path) -> None:
     log_to_console()
+    # A parent that is killed cannot end this process, which would go on and keep the lock for hours.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from kfer.comparison import candidate
 
     candidate.run(settings, name, seed, data_dir, output_dir)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> Mapping[str, Any]:

@@ -1,9 +1,15 @@
 """One network that says who a face is and what it expresses."""
 
+from pathlib import Path
+
 import keras
 from keras import layers
 
 from kfer import backbones, spec
+
+# Keras finds layers of its own file format by name once their modules are imported.
+from kfer.backbones import normalization as normalization
+from kfer.backbones import recomputation as recomputation
 from kfer.models import heads
 from kfer.settings import ModelSettings
 
@@ -65,6 +71,15 @@ def build(
         return keras.Model(images, outputs, name="multitask")
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+def load(path: str | Path) -> keras.Model:
+    """Returns a network that `build` made and that was saved as a `.keras` file, for inference.
+
+    Raises:
+        ValueError: The file is not such a network.
+    """
+    return keras.models.load_model(path, compile=False)
 
 
 def backbone(network: keras.Model) -> keras.Model:

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from kfer.backbones.normalization import FusedBatchNormalization
 
@@ -70,3 +71,24 @@ def test_statistics_stay_float32_under_mixed_precision() -> None:
     outputs = layer(random_maps(2), training=True)
     assert outputs.dtype == tf.bfloat16
     assert {variable.dtype for variable in layer.variables} == {"float32"}
+
+
+def test_folds_into_the_convolution_in_tflite(tmp_path) -> None:
+    images = keras.Input((8, 8, 3), batch_size=1)
+    features = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(images)
+    model = keras.Model(images, keras.layers.ReLU()(FusedBatchNormalization()(features)))
+    model(random_images(), training=True)
+    model.export(tmp_path, verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path))
+    interpreter = Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    names = [operation["op_name"] for operation in interpreter._get_ops_details()]
+    assert [name for name in names if name != "DELEGATE"] == ["CONV_2D"]
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], random_images())
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, model(random_images()), atol=1e-5)
+
+
+def random_images() -> np.ndarray:
+    return np.random.default_rng(4).normal(size=(1, 8, 8, 3)).astype(np.float32)

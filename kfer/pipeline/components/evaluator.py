@@ -26,11 +26,10 @@ def evaluator(
 
     The latest blessed model counts as a bound where it was judged on the same examples.
     """
-    import keras
     import numpy as np
 
     from kfer import evaluation as judging
-    from kfer import input_pipeline
+    from kfer import input_pipeline, models
 
     judged_on = transformed_examples.path.name
     test, validation = (
@@ -39,7 +38,7 @@ def evaluator(
     )
     pairs_folder = transformed_examples.split("pairs")
     pairs = input_pipeline.load_pairs(pairs_folder) if pairs_folder.is_dir() else None
-    network = keras.models.load_model(model.keras_file, compile=False)
+    network = models.load(model.keras_file)
     report, predictions = judging.evaluate(
         network, test, validation, pairs, data.expressions, evaluation_settings
     )

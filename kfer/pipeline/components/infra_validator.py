@@ -38,18 +38,17 @@ def infra_validator(
     export: ExportSettings,
 ) -> str:
     """Makes the folder that the Pusher pushes, and blesses it where every export agrees."""
-    import keras
     import numpy as np
 
     from kfer import export as exporting
-    from kfer import input_pipeline
+    from kfer import input_pipeline, models
 
     report = json.loads((evaluation.path / "evaluation.json").read_text())
     train, test = (
         input_pipeline.load_decoded(transformed_examples.split(split), data.memory_budget_gb)
         for split in ("train", "test")
     )
-    network = keras.models.load_model(model.keras_file, compile=False)
+    network = models.load(model.keras_file)
     folder = serving_model.path
     labels = data.expressions if spec.EXPRESSION in network.output else ()
     _log.info("  exporting the SavedModel")
