@@ -1,6 +1,8 @@
 """Fixtures that every test may use."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,12 @@ def test_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("KFER_TEST_DATA does not name a folder of real data")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def console_stays_as_it_was() -> Iterator[None]:
+    """A command that runs in this process must not send later tests' log lines to its console."""
+    logger = logging.getLogger("kfer")
+    before = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
