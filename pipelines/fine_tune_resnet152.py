@@ -2,8 +2,8 @@
 
 Command: python -m kfer.pipeline pipelines/fine_tune_resnet152.py --data-dir DIR
 Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
-Weights: torchvision's file of 242 MB, downloaded on first use; docs/fine_tuning.md says how to go on without
-    a network, and how to choose stages.
+Weights: torchvision's file of 242 MB, downloaded on first use; docs/fine_tuning.md says how to go on
+    without a network, and how to choose stages.
 Time: written for a GPU. On 2 CPU cores an epoch of the last stage takes hours: try it there with
     --model.backbone compact --model.weights None --training.stages "[{'epochs': 1}]".
 Expect: no figure yet: where this was written, neither the weights nor a GPU could be had.
