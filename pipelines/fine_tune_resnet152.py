@@ -5,7 +5,7 @@ Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
 Weights: torchvision's file of 242 MB, downloaded on first use; docs/fine_tuning.md says how to go on
     without a network, and how to choose stages.
 Time: written for a GPU. On 2 CPU cores an epoch of the last stage takes hours: try it there with
-    --model.backbone compact --model.weights None --training.stages "[{'epochs': 1}]".
+    --model.backbone compact --model.weights None --training.stages "()".
 Expect: no figure yet: where this was written, neither the weights nor a GPU could be had.
 """
 
