@@ -37,7 +37,9 @@ def load(network: keras.Model, path: Path, sum_inputs_of: str, ignore: str) -> N
 def _variables(network: keras.Model) -> dict[str, keras.Variable]:
     """The network's variables by the keys that torch gives them."""
     variables: dict[str, keras.Variable] = {}
-    for layer in network.layers:
+    # Several of torch's modules may be parts of one layer, as in DenseNet161 that recomputes.
+    parts = [part for layer in network.layers for part in getattr(layer, "layers", [layer])]
+    for layer in parts:
         names = _NORMALIZATION if hasattr(layer, "moving_mean") else _LINEAR
         own = {
             f"{layer.name}.{theirs}": variable

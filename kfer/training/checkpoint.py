@@ -23,25 +23,23 @@ _HISTORY = "history.csv"
 class Checkpoint:
     """What a run left after its last finished epoch; of a run that starts, nothing.
 
+    Weights are read when they are asked for, and not kept.
+
     Attributes:
-        history: The figures of each finished epoch.
-        network: The values of the network's variables, random states among them.
-        optimizer: Those of the optimizer of the stage that the last finished epoch belongs to.
         path: The file.
+        history: The figures of each finished epoch.
     """
 
     path: Path
     history: History = field(default_factory=list)
-    network: list[np.ndarray] = field(default_factory=list)
-    optimizer: list[np.ndarray] = field(default_factory=list)
 
     def restore_network(self, network: keras.Model) -> None:
-        """Gives a network the state that it had.
+        """Gives a network the state that it had, random states too.
 
         Raises:
             ValueError: The checkpoint is of another network.
         """
-        self._assign(network.variables, self.network)
+        self._restore("network", network.variables)
 
     def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Gives an optimizer, built for what trains in the same stage, the state that it had.
@@ -49,9 +47,12 @@ class Checkpoint:
         Raises:
             ValueError: The checkpoint is of another network.
         """
-        self._assign(optimizer.variables, self.optimizer)
+        self._restore("optimizer", optimizer.variables)
 
-    def _assign(self, variables: Sequence[keras.Variable], values: list[np.ndarray]) -> None:
+    def _restore(self, part: str, variables: Sequence[keras.Variable]) -> None:
+        with np.load(self.path) as stored:
+            count = sum(name.startswith(part) for name in stored)
+            values = [stored[f"{part}_{index}"] for index in range(count)]
         if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
             raise ValueError(
                 f"{self.path} is of another network: expected {len(variables)} variables, it has "
@@ -102,10 +103,6 @@ def load(work_dir: Path, settings: TrainingSettings, steps_per_epoch: int) -> Ch
         return Checkpoint(path)
     with np.load(path) as stored:
         content = json.loads(str(stored["json"]))
-        network, optimizer = (
-            [stored[f"{part}_{index}"] for index in range(sum(name.startswith(part) for name in stored))]
-            for part in ("network", "optimizer")
-        )
     found = content["run"]
     different = [
         f"{name} was {found.get(name)!r} and is {value!r}"
@@ -119,7 +116,7 @@ def load(work_dir: Path, settings: TrainingSettings, steps_per_epoch: int) -> Ch
         )
     # The history's file may be older, where a run was killed between the two.
     write_history(work_dir, content["history"])
-    return Checkpoint(path, content["history"], network, optimizer)
+    return Checkpoint(path, content["history"])
 
 
 def write_history(work_dir: Path, history: History) -> None:

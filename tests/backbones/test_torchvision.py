@@ -140,3 +140,12 @@ def test_a_grey_image_meets_the_kernel_summed_or_three_times(name: str) -> None:
         features.append(network(images))
     assert np.abs(features[0]).max() > 0.1
     np.testing.assert_allclose(*features, rtol=0, atol=TOLERANCE)
+
+
+def test_a_network_that_recomputes_takes_the_same_file() -> None:
+    file = str(FIXTURES / "densenet.pth")
+    plain = backbones.build("densenet161", (48, 48, 3), file, **DENSENET)
+    recomputing = backbones.build("densenet161", (48, 48, 3), file, recompute=True, **DENSENET)
+    assert len(plain.weights) == len(recomputing.weights)
+    for one, another in zip(plain.weights, recomputing.weights, strict=True):
+        np.testing.assert_array_equal(one, another)
