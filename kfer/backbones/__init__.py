@@ -9,19 +9,18 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from kfer import pretrained
 
-_NO_BACKBONES = {"inputs", "normalization", "recomputation", "stages"}
-
 
 def names() -> list[str]:
     """Returns the backbones' names: this folder's, then those of `keras.applications`."""
-    return _own_names() + sorted(_applications().keys() - set(_own_names()))
+    own = _own()
+    return [*own, *sorted(_applications().keys() - own.keys())]
 
 
 def build(
@@ -45,11 +44,11 @@ def build(
         ValueError: No backbone has this name, or it cannot take this image, weights or arguments.
     """
     known = _known(name)
-    if known not in _own_names():
+    own = _own().get(known)
+    if own is None:
         return application(known, image_shape, weights, **arguments)
-    function = importlib.import_module(f"{__name__}.{known}").build
-    _check_arguments(known, function, arguments)
-    return function(image_shape, weights, **arguments)
+    _check_arguments(known, own, arguments)
+    return own(image_shape, weights, **arguments)
 
 
 def application(
@@ -109,9 +108,25 @@ def load(network: keras.Model, weights: str | None, first: str = "", head: str =
         pretrained.load_weights(network, path, sum_inputs_of=first, ignore=head)
 
 
-def _own_names() -> list[str]:
-    modules = [module.name for module in pkgutil.iter_modules(__path__)]
-    return [name for name in modules if name not in _NO_BACKBONES]
+def check_size(name: str, image_shape: Sequence[int], smallest: int) -> None:
+    """Checks that images are large enough for a network's strides.
+
+    Raises:
+        ValueError: Height or width is below `smallest` pixels.
+    """
+    height, width = image_shape[:2]
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"backbone {name!r} halves images until {smallest} pixels are one: expected at least "
+            f"{smallest} x {smallest} pixels; got {height} x {width}"
+        )
+
+
+def _own() -> dict[str, Callable[..., keras.Model]]:
+    """The functions `build` of this folder's modules by the modules' names."""
+    found = [module.name for module in pkgutil.iter_modules(__path__)]
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in found}
+    return {name: module.build for name, module in modules.items() if hasattr(module, "build")}
 
 
 def _applications() -> dict[str, Callable[..., keras.Model]]:

@@ -6,7 +6,6 @@ import keras
 from keras import layers
 
 from kfer import backbones
-from kfer.backbones import inputs
 from kfer.backbones.normalization import batch_normalization
 
 
@@ -52,7 +51,7 @@ def build(
         zero_scale = number == "2"  # a block then starts as its shortcut
         return batch_normalization(fused, zero_scale=zero_scale, name=f"{name}.norm{number}")(features)
 
-    inputs.check_size("compact", image_shape, 2 ** len(widths))
+    backbones.check_size("compact", image_shape, 2 ** len(widths))
     images = keras.Input(image_shape, name="images")
     features = layers.ReLU()(convolve(images, widths[0], 3, 2, "stem"))
     for stage, width in enumerate(widths, 1):

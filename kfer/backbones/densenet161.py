@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from kfer import backbones
-from kfer.backbones import inputs
+from kfer.backbones import torchvision
 from kfer.backbones.normalization import batch_normalization
 from kfer.backbones.recomputation import RecomputedBottleneck
 
@@ -38,7 +37,7 @@ def build(
         num_classes: Adds average pooling and the classifier's logits `[n, num_classes]`; 0 leaves both
             out.
         normalization: What the weights expect: "torchvision", "caffe" or "none"
-            (`kfer.backbones.inputs.normalized`).
+            (`kfer.backbones.torchvision.normalized`).
         grey: "repeat" or "sum": how a grey image meets a kernel of three channels.
         fused: Whether batch normalisation takes TensorFlow's fused kernel, or Keras's layer.
         recompute: Whether the concatenations are computed again for gradients instead of kept: less
@@ -50,9 +49,7 @@ def build(
     Raises:
         ValueError: The image is too small, an argument is not allowed, or the weights do not fit.
     """
-    inputs.check_size("densenet161", image_shape, 2 ** (len(blocks) + 1))
-    inputs.check_choice("densenet161", "normalization", normalization, inputs.NORMALIZATIONS)
-    inputs.check_choice("densenet161", "grey", grey, inputs.GREYS)
+    torchvision.check("densenet161", image_shape, blocks, normalization, grey)
     if recompute and not fused:
         raise ValueError("backbone 'densenet161': recompute needs fused; got recompute=True, fused=False")
 
@@ -75,7 +72,7 @@ def build(
         return layers.Concatenate()(maps) if len(maps) > 1 else maps[0]
 
     images = keras.Input(image_shape, name="images")
-    features = layers.ZeroPadding2D(3)(inputs.normalized(images, normalization, grey))
+    features = layers.ZeroPadding2D(3)(torchvision.normalized(images, normalization, grey))
     features = convolve(features, stem_filters, 7, "features.conv0", strides=2, padding="valid")
     features = layers.ZeroPadding2D(1)(normalize(features, "features.norm0"))
     # What is padded is never the largest: ReLU's values are at least 0.
@@ -99,9 +96,6 @@ def build(
             features = convolve(features, features.shape[-1] // 2, 1, f"{name}.conv")
             features = layers.AveragePooling2D(2, name=f"{name}.pool")(features)
     features = normalize(features, "features.norm5")
-    if num_classes:
-        features = layers.GlobalAveragePooling2D(name="avgpool")(features)
-        features = layers.Dense(num_classes, name="classifier")(features)
-    model = keras.Model(images, features, name="densenet161")
-    backbones.load(model, weights, first="features.conv0", head="classifier")
-    return model
+    return torchvision.finished(
+        images, features, "densenet161", weights, num_classes, "features.conv0", "classifier"
+    )

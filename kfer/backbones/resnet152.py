@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from kfer import backbones
-from kfer.backbones import inputs
+from kfer.backbones import torchvision
 from kfer.backbones.normalization import batch_normalization
 
 _EXPANSION = 4
@@ -43,7 +43,7 @@ def build(
         num_classes: Adds average pooling and the classifier's logits `[n, num_classes]`; 0 leaves both
             out.
         normalization: What the weights expect: "torchvision", "caffe" or "none"
-            (`kfer.backbones.inputs.normalized`).
+            (`kfer.backbones.torchvision.normalized`).
         grey: "repeat" or "sum": how a grey image meets a kernel of three channels.
         zero_scale: Whether each block's last normalisation starts at 0, so that the block starts as its
             shortcut: better from scratch (Goyal et al. 2017, section 5.1).
@@ -55,12 +55,10 @@ def build(
     Raises:
         ValueError: The image is too small, an argument is not allowed, or the weights do not fit.
     """
-    inputs.check_choice("resnet152", "variant", variant, ("torchvision", "keras"))
+    torchvision.check_choice("resnet152", "variant", variant, ("torchvision", "keras"))
     if variant == "keras":
         return backbones.application("resnet152", image_shape, weights)
-    inputs.check_size("resnet152", image_shape, 2 ** (len(blocks) + 1))
-    inputs.check_choice("resnet152", "normalization", normalization, inputs.NORMALIZATIONS)
-    inputs.check_choice("resnet152", "grey", grey, inputs.GREYS)
+    torchvision.check("resnet152", image_shape, blocks, normalization, grey)
 
     def convolve(
         features: keras.KerasTensor, filters: int, kernel: int, stride: int, names: tuple[str, str]
@@ -96,7 +94,7 @@ def build(
         return layers.ReLU()(layers.Add()([features, branch]))
 
     images = keras.Input(image_shape, name="images")
-    features = inputs.normalized(images, normalization, grey)
+    features = torchvision.normalized(images, normalization, grey)
     features = layers.ReLU()(convolve(features, width, 7, 2, ("conv1", "bn1")))
     # What is padded is never the largest: ReLU's values are at least 0.
     features = layers.MaxPooling2D(3, 2, name="maxpool")(layers.ZeroPadding2D(1)(features))
@@ -104,9 +102,4 @@ def build(
         for block in range(count):
             stride = 2 if stage and not block else 1
             features = bottleneck(features, width * 2**stage, stride, f"layer{stage + 1}.{block}")
-    if num_classes:
-        features = layers.GlobalAveragePooling2D(name="avgpool")(features)
-        features = layers.Dense(num_classes, name="fc")(features)
-    model = keras.Model(images, features, name="resnet152")
-    backbones.load(model, weights, first="conv1", head="fc")
-    return model
+    return torchvision.finished(images, features, "resnet152", weights, num_classes, "conv1", "fc")

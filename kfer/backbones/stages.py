@@ -24,7 +24,7 @@ def stages(backbone: keras.Model) -> dict[str, list[keras.layers.Layer]]:
     Args:
         backbone: From `kfer.backbones.build`; a model inside it counts as its layers.
     """
-    layers = list(_with_weights(backbone))
+    layers = [layer for layer in leaves(backbone) if _has_weights(layer)]
     names = [layer.name for layer in layers]
     found = _by_module(names) or _by_prefix(names) or _by_size(layers)
     groups: dict[str, list[keras.layers.Layer]] = {}
@@ -38,13 +38,18 @@ def described(backbone: keras.Model) -> str:
     return ", ".join(f"{name} ({_count(layers):,})" for name, layers in stages(backbone).items())
 
 
-def _with_weights(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields a model's layers, and in the place of a model inside it that one's."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _with_weights(layer)
-        # Its statistics of ImageNet's images are constants, in front of the first convolution.
-        elif layer.weights and not isinstance(layer, keras.layers.Normalization):
+            yield from leaves(layer)
+        else:
             yield layer
+
+
+def _has_weights(layer: keras.layers.Layer) -> bool:
+    # Its statistics of ImageNet's images are constants, in front of the first convolution.
+    return bool(layer.weights) and not isinstance(layer, keras.layers.Normalization)
 
 
 def _by_module(names: Sequence[str]) -> list[str]:

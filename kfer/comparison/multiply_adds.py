@@ -1,12 +1,12 @@
 """How much a network has to compute for an image."""
 
 import math
-from collections.abc import Iterator
 
 import keras
 from keras import layers
 
 from kfer.backbones.recomputation import RecomputedBottleneck
+from kfer.backbones.stages import leaves
 
 
 def count(network: keras.Model) -> int:
@@ -19,25 +19,17 @@ def count(network: keras.Model) -> int:
     Args:
         network: Of layers that are each used once.
     """
-    return sum(_of_layer(layer) for layer in _layers(network))
+    return sum(_of_layer(layer) for layer in leaves(network))
 
 
 def uncounted(network: keras.Model) -> list[str]:
     """Returns the kinds of layers that multiply by matrices and that `count` leaves out."""
     kinds = {
         type(layer).__name__
-        for layer in _layers(network)
+        for layer in leaves(network)
         if not _of_layer(layer) and any(len(weight.shape) > 1 for weight in layer.weights)
     }
     return sorted(kinds)
-
-
-def _layers(network: keras.Model) -> Iterator[layers.Layer]:
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
 
 
 def _of_layer(layer: layers.Layer) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 
 from kfer import models
-from kfer.backbones.stages import described, stages
+from kfer.backbones.stages import described, leaves, stages
 from kfer.settings import FineTuningStage, TrainingSettings
 
 _ALL = "all"
@@ -24,7 +24,7 @@ def freeze(model: keras.Model, stage: FineTuningStage) -> None:
 @contextlib.contextmanager
 def thawed_afterwards(model: keras.Model) -> Iterator[None]:
     """Gives a network's layers back the freedom to train that they had."""
-    before = {layer: layer.trainable for layer in _layers(model)}
+    before = {layer: layer.trainable for layer in leaves(model)}
     try:
         yield
     finally:
@@ -99,14 +99,6 @@ def _check_names(model: keras.Model, settings: TrainingSettings) -> None:
             f"training.stages: the backbone {trunk.name!r} has no stage {', '.join(map(repr, unknown))}; "
             f"expected {_ALL!r} or some of these (with their parameters): {described(trunk)}"
         )
-
-
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
 
 
 def _count(model: keras.Model) -> int:

@@ -1,9 +1,11 @@
-"""What happens to images before a published network's first convolution."""
+"""What torchvision's networks have in common: what they expect of images, and how they end."""
 
 from collections.abc import Sequence
 
 import keras
 from keras import layers
+
+from kfer import backbones
 
 #: Mean and standard deviation of ImageNet's channels in [0, 1], as torchvision's weights expect them.
 _MEAN = (0.485, 0.456, 0.406)
@@ -11,22 +13,22 @@ _DEVIATION = (0.229, 0.224, 0.225)
 #: Mean of ImageNet's blue, green and red in [0, 255], as weights from Caffe expect them.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
-NORMALIZATIONS = ("torchvision", "caffe", "none")
-GREYS = ("repeat", "sum")
+_NORMALIZATIONS = ("torchvision", "caffe", "none")
+_GREYS = ("repeat", "sum")
 
 
-def check_size(name: str, image_shape: Sequence[int], smallest: int) -> None:
-    """Checks that images are large enough for a network's strides.
+def check(
+    name: str, image_shape: Sequence[int], blocks: Sequence[int], normalization: str, grey: str
+) -> None:
+    """Checks what both networks take.
 
     Raises:
-        ValueError: Height or width is below `smallest` pixels.
+        ValueError: The image is too small for as many stages as there are `blocks`, or a word is not
+            allowed.
     """
-    height, width = image_shape[:2]
-    if min(height, width) < smallest:
-        raise ValueError(
-            f"backbone {name!r} halves images until {smallest} pixels are one: expected at least "
-            f"{smallest} x {smallest} pixels; got {height} x {width}"
-        )
+    backbones.check_size(name, image_shape, 2 ** (len(blocks) + 1))
+    check_choice(name, "normalization", normalization, _NORMALIZATIONS)
+    check_choice(name, "grey", grey, _GREYS)
 
 
 def check_choice(name: str, argument: str, value: str, allowed: Sequence[str]) -> None:
@@ -69,3 +71,31 @@ def normalized(images: keras.KerasTensor, normalization: str, grey: str) -> kera
     if single:
         scale, offset = [sum(scale) / 3], [sum(offset) / 3]
     return layers.Rescaling(scale, offset, name="normalize")(images)
+
+
+def finished(
+    images: keras.KerasTensor,
+    features: keras.KerasTensor,
+    name: str,
+    weights: str | None,
+    num_classes: int,
+    first: str,
+    head: str,
+) -> keras.Model:
+    """Returns the network from its input to its features, or to the logits of its classifier.
+
+    Args:
+        images: The input.
+        features: Feature maps.
+        name: The network's.
+        weights: As of the backbone.
+        num_classes: Of the classifier; 0 leaves it out.
+        first: The name of the first convolution.
+        head: The name of the classifier's layer.
+    """
+    if num_classes:
+        features = layers.GlobalAveragePooling2D(name="avgpool")(features)
+        features = layers.Dense(num_classes, name=head)(features)
+    model = keras.Model(images, features, name=name)
+    backbones.load(model, weights, first, head)
+    return model
