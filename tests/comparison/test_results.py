@@ -1,4 +1,5 @@
 import csv
+import json
 import dataclasses
 from pathlib import Path
 
@@ -90,23 +91,8 @@ def test_where_every_image_is_a_duplicate_nothing_is_left(tmp_path: Path, three_
 
 def test_tables_hold_the_figures(tmp_path: Path, three_classes, write_study):
     write_study(tmp_path)
-    found = results.collect(
-        three_classes,
-        tmp_path,
-        {
-            "num_test_images": 30,
-            "matches": [
-                {
-                    "position": 0,
-                    "filename": "0.png",
-                    "label": 0,
-                    "split": "train",
-                    "other_filename": "t.png",
-                    "other_label": 2,
-                }
-            ],
-        },
-    )
+    duplicates = json.loads((tmp_path / "duplicates.json").read_text())
+    found = results.collect(three_classes, tmp_path, duplicates)
     written = tables.write(found, tmp_path)
     assert all(path.is_file() for path in written)
     plain, squeezing = read(tmp_path / "comparison.csv")

@@ -73,6 +73,19 @@ class Abort(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+def assert_same(history: list, model: keras.Model, expected: list, other: keras.Model) -> None:
+    """Both runs say the same of each epoch, but for the speed, and end in the same state."""
+    for name in expected[0].keys() - {"images_per_second"}:
+        np.testing.assert_allclose(
+            [figures[name] for figures in history],
+            [figures[name] for figures in expected],
+            atol=1e-4,
+            err_msg=name,
+        )
+    for old, new in zip(other.variables, model.variables, strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-4, err_msg=old.path)
+
+
 STAGES = (FineTuningStage(1), FineTuningStage(2, ("stage2",), learning_rate_factor=0.5))
 
 
@@ -96,15 +109,7 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(
         train(tmp_path / "killed", settings=settings, callbacks=[Abort(killed_in)])
     history = train(tmp_path / "killed", resumed, settings=settings)
     assert [figures["epoch"] for figures in history] == list(range(1, settings.total_epochs() + 1))
-    for name in expected[0].keys() - {"images_per_second"}:
-        np.testing.assert_allclose(
-            [figures[name] for figures in history],
-            [figures[name] for figures in expected],
-            atol=1e-4,
-            err_msg=name,
-        )
-    for old, new in zip(whole.variables, resumed.variables, strict=True):
-        np.testing.assert_allclose(new, old, atol=1e-4, err_msg=old.path)
+    assert_same(history, resumed, expected, whole)
     assert train(tmp_path / "killed", settings=settings) == history
 
 
@@ -245,15 +250,7 @@ def test_cached_features_change_nothing(tmp_path: Path) -> None:
         )
         results.append((history, network))
     (plain, network), (cached, other) = results
-    for name in plain[0].keys() - {"images_per_second"}:
-        np.testing.assert_allclose(
-            [figures[name] for figures in cached],
-            [figures[name] for figures in plain],
-            atol=1e-4,
-            err_msg=name,
-        )
-    for old, new in zip(network.variables, other.variables, strict=True):
-        np.testing.assert_allclose(new, old, atol=1e-4, err_msg=old.path)
+    assert_same(cached, other, plain, network)
     assert (tmp_path / "True" / "features_train.npy").exists()
     assert not (tmp_path / "False" / "features_train.npy").exists()
 
