@@ -41,7 +41,7 @@ def build(
         grey: "repeat" or "sum": how a grey image meets a kernel of three channels.
         fused: Whether batch normalisation takes TensorFlow's fused kernel, or Keras's layer.
         recompute: Whether the concatenations are computed again for gradients instead of kept: less
-            memory, slower steps. For the fused kernel only.
+            memory. For the fused kernel only; files that Keras saved fit networks with the same setting.
 
     Returns:
         A model whose layers have the names of torchvision's modules.

@@ -1,6 +1,6 @@
 import csv
-import json
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
