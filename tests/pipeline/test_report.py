@@ -120,7 +120,13 @@ def fill(name: str, made: dict[str, artifacts.Artifact], root: Path, names: tupl
         fill_transform(made, rng)
     elif name == "Tuner":
         trials = [
-            {"trial": str(i), "values": {"learning_rate": rate}, "score": score}
+            {
+                "trial": str(i),
+                "values": {"learning_rate": rate},
+                "score": score,
+                # The rate that the schedule ended with must not stand for the trial's.
+                "metrics": {"epoch": 1.0, "learning_rate": 0.0, "val_expression_accuracy": score},
+            }
             for i, (rate, score) in enumerate([(0.002, 0.71), (0.0041, 0.78), (0.0007, 0.64)])
         ]
         write(made["tuner_results"], "trials.json", trials)

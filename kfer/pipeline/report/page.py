@@ -169,11 +169,9 @@ def _trials(outputs: Outputs) -> dict[str, Any] | None:
 
 
 def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial with its inner mappings' values beside its own."""
-    flat: dict[str, Any] = {}
-    for name, value in trial.items():
-        flat.update(value if isinstance(value, Mapping) else {name: value})
-    return flat
+    """A trial's values, its score, and the figures that tell how good it was."""
+    figures = {name: value for name, value in trial.get("metrics", {}).items() if name.startswith("val_")}
+    return {"trial": trial["trial"], **trial["values"], "score": trial["score"], **figures}
 
 
 def _same(one: Any, other: Any) -> bool:
