@@ -7,18 +7,20 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 from keras_tuner import errors
 from keras_tuner.engine import trial as keras_tuner_trial
 
 from kfer import training as trainers
 from kfer.input_pipeline import Decoded
-from kfer.settings import TrainingSettings, TuningSettings
+from kfer.settings import TrainingSettings, TuningSettings, active
+from kfer.settings.tasks import Tasks
 from kfer.training import MakeBatches
 
 _OBJECTIVE = "val_score"
@@ -28,13 +30,15 @@ _log = logging.getLogger(__name__)
 
 
 def search(
-    build_model: Callable[[TrainingSettings], keras.Model],
+    build_model: Callable[[TrainingSettings, Tasks], keras.Model],
     batches: Callable[[TrainingSettings], MakeBatches],
     steps_per_epoch: int,
     validation: Decoded,
     training: TrainingSettings,
+    tasks: Tasks,
     tuning: TuningSettings,
     work_dir: Path,
+    class_counts: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Returns the best values found, and every trial.
 
@@ -48,17 +52,19 @@ def search(
     A search that was killed goes on where it was, in the trial that was running too.
 
     Args:
-        build_model: Makes an untrained network for training settings.
+        build_model: Makes an untrained network for training settings and tasks.
         batches: Makes `make_batches` of `kfer.training.train` for training settings.
         steps_per_epoch: Of the whole training; a trial's epoch has `tuning.example_share` of them.
         validation: What trials are judged on.
-        training: What the search starts from. A weight of 0 stays 0.
+        training: What the search starts from.
+        tasks: Likewise; a weight of 0 stays 0.
         tuning: Ranges and number of trials, at least 1.
         work_dir: Keras Tuner's files, the trials' checkpoints, and "best_hyperparameters.txt":
             `keras_tuner.HyperParameters.get_config()` as JSON.
+        class_counts: As `kfer.training.train` takes them.
 
     Returns:
-        The best values of the tuned fields of `TrainingSettings`; and of each trial a dict of
+        The best values, as `kfer.training.with_values` takes them; and of each trial a dict of
         "trial" (its id), "values", "score" (None where it failed) and "metrics" (the last epoch's
         figures).
 
@@ -70,22 +76,24 @@ def search(
     oracle = _SettingsFirst(
         objective=keras_tuner.Objective(_OBJECTIVE, "max"),
         max_trials=tuning.trials,
-        hyperparameters=_space(training, tuning),
+        hyperparameters=_space(training, tasks, tuning),
         # Keras Tuner takes a seed of 0 for none.
         seed=tuning.seed + 1,
         max_consecutive_failed_trials=tuning.trials + 1,
     )
 
     def run(trial_id: str, values: dict[str, float]) -> dict[str, float]:
-        settings = trainers.with_values(_shortened(training, tuning), values)
+        settings, weighted = trainers.with_values(_shortened(training, tuning), tasks, values)
         start = time.monotonic()
         figures = trainers.train(
-            build_model(settings),
+            build_model(settings, weighted),
             batches(settings),
             max(1, round(steps_per_epoch * tuning.example_share)),
             validation,
             settings,
+            weighted,
             _training_dir(work_dir, trial_id),
+            class_counts=class_counts,
         )[-1]
         score = _score(figures)
         told = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in values.items())
@@ -168,17 +176,18 @@ def _training_dir(work_dir: Path, trial_id: str) -> Path:
     return work_dir / f"training_{trial_id}"
 
 
-def _space(training: TrainingSettings, tuning: TuningSettings) -> keras_tuner.HyperParameters:
+def _space(
+    training: TrainingSettings, tasks: Tasks, tuning: TuningSettings
+) -> keras_tuner.HyperParameters:
     space = keras_tuner.HyperParameters()
 
-    def add(name: str, factors: tuple[float, float]) -> None:
-        value = getattr(training, name)
+    def add(name: str, value: float, factors: tuple[float, float]) -> None:
         space.Float(name, factors[0] * value, factors[1] * value, sampling="log", default=value)
 
-    if len(training.tasks()) > 1:  # the weight of one loss alone changes nothing
-        add("expression_weight", tuning.loss_weight_factors)
-        add("identity_weight", tuning.loss_weight_factors)
-    add("learning_rate", tuning.learning_rate_factors)
+    if len(active(tasks)) > 1:  # the weight of one loss alone changes nothing
+        for name, task in active(tasks).items():
+            add(f"{name}_weight", task.weight, tuning.loss_weight_factors)
+    add("learning_rate", training.learning_rate, tuning.learning_rate_factors)
     return space
 
 

@@ -9,6 +9,7 @@ Time: written for a GPU. On 2 CPU cores an epoch of the last stage takes hours: 
 Expect: no figure yet: where this was written, neither the weights nor a GPU could be had.
 """
 
+from kfer import spec
 from kfer.settings import (
     AugmentationSettings,
     DataSettings,
@@ -17,12 +18,14 @@ from kfer.settings import (
     ModelSettings,
     PipelineSettings,
     SourceSettings,
+    TaskSettings,
     TrainingSettings,
     TuningSettings,
 )
 
 settings = PipelineSettings(
     name="fine_tune_resnet152",
+    tasks={"expression": TaskSettings(names=spec.EXPRESSIONS, loss_arguments={"label_smoothing": 0.1})},
     # Twice the size of FER2013's images: the stem alone divides the size by four.
     data=DataSettings(sources=(SourceSettings("fer2013"),), image_size=96),
     augmentation=AugmentationSettings(
@@ -35,8 +38,6 @@ settings = PipelineSettings(
         learning_rate=1e-3,
         warmup_epochs=1.0,
         weight_decay=2e-2,
-        label_smoothing=0.1,
-        identity_weight=0.0,
         stages=(
             FineTuningStage(epochs=2),
             FineTuningStage(epochs=4, unfreeze=("layer4",), learning_rate_factor=0.3),

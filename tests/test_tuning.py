@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import keras_tuner
 import pytest
+from toy_tasks import tasks
 
 from kfer import training as trainers
 from kfer import tuning
-from kfer.settings import FineTuningStage, TrainingSettings, TuningSettings
+from kfer.settings import FineTuningStage, TaskSettings, TrainingSettings, TuningSettings
 
-TRAINING = TrainingSettings(
-    epochs=10, warmup_epochs=1, learning_rate=0.01, expression_weight=0.5, identity_weight=1.0
-)
+TRAINING = TrainingSettings(epochs=10, warmup_epochs=1, learning_rate=0.01)
+TASKS = tasks(expression=0.5, identity=1.0)
 TUNING = TuningSettings(trials=4, epochs=2, example_share=0.25, seed=0)
 
 
@@ -26,8 +26,11 @@ class FakeTraining:
         self.figures = figures
         self.calls: list[SimpleNamespace] = []
 
-    def __call__(self, model, make_batches, steps, validation, settings, work_dir) -> list:
-        self.calls.append(SimpleNamespace(steps=steps, settings=settings, work_dir=work_dir))
+    def __call__(
+        self, model, make_batches, steps, validation, settings, tasks, work_dir, class_counts
+    ) -> list:
+        call = SimpleNamespace(steps=steps, settings=settings, tasks=tasks, work_dir=work_dir)
+        self.calls.append(call)
         work_dir.mkdir()
         (work_dir / "checkpoint.npz").write_text("")
         return [{"epoch": 1.0, "loss": 9.0}, {"epoch": 2.0, "loss": 1.0} | self.figures(settings)]
@@ -45,10 +48,17 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     return fake
 
 
-def search(work_dir: Path, training: TrainingSettings = TRAINING, **changes: object) -> tuple:
+def search(
+    work_dir: Path,
+    training: TrainingSettings = TRAINING,
+    tasks: dict[str, TaskSettings] = TASKS,
+    **changes: object,
+) -> tuple:
     settings = TuningSettings(**{**vars(TUNING), **changes})
     return tuning.search(
-        lambda settings: None, lambda settings: None, 100, None, training, settings, work_dir
+        lambda settings, tasks: None,
+        lambda settings: None,
+        *(100, None, training, tasks, settings, work_dir),
     )
 
 
@@ -66,7 +76,7 @@ def test_the_first_trial_has_the_settings_and_the_best_is_returned(fake, tmp_pat
         assert trial["score"] == pytest.approx((accuracy + 0.5) / 2)
         assert trial["metrics"]["val_expression_accuracy"] == pytest.approx(accuracy)
         assert trial["metrics"]["loss"] == 1.0
-        assert 0.3 <= call.settings.identity_weight <= 3
+        assert 0.3 <= call.tasks["identity"].weight <= 3
         assert 0.003 <= call.settings.learning_rate <= 0.03
     assert len({call.settings.learning_rate for call in fake.calls}) == 4
 
@@ -97,8 +107,7 @@ def test_the_best_values_are_written_as_keras_tuner_reads_them(fake, tmp_path: P
 
 def test_one_task_has_no_weight_to_search(fake, tmp_path: Path) -> None:
     fake.figures = lambda settings: {"val_verification_accuracy": 0.75}
-    training = TrainingSettings(expression_weight=0, learning_rate=0.01)
-    best, trials = search(tmp_path, training, trials=2)
+    best, trials = search(tmp_path, tasks=tasks(expression=0), trials=2)
     assert best.keys() == {"learning_rate"}
     assert trials[0]["score"] == 0.75
 

@@ -1,7 +1,19 @@
 """Batch normalisation through TensorFlow's fused kernel."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
+
+# What the fused kernel raises a lower epsilon to.
+_LEAST_EPSILON = 1.001e-5
+
+
+def replicas() -> int:
+    """Returns in how many replicas a step runs at the same time, as seen inside a layer."""
+    if tf.distribute.in_cross_replica_context():
+        return 1  # a layer that is only built, or called for inference
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 @keras.saving.register_keras_serializable("kfer")
@@ -10,7 +22,8 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     Keras's layer runs separate operations for the mean, the variance and the scaling. Scale, offset
     and statistics are float32 whatever the activations' type. A frozen layer (`trainable = False`)
-    uses its moving statistics.
+    uses its moving statistics. Replicas of a `tf.distribute.Strategy` normalise by the statistics of
+    their batches together, without the kernel, which knows only its own.
 
     Args:
         momentum: Share of the moving statistics that a training step keeps, in [0, 1).
@@ -62,23 +75,55 @@ class FusedBatchNormalization(keras.layers.Layer):
                 epsilon=self.epsilon,
                 is_training=False,
             )[0]
+        if replicas() > 1:
+            mean, variance = self.common_statistics([inputs])
+            return self.scaled(inputs, self.gamma, self.beta, mean, variance)
         outputs, mean, variance = self.normalize(inputs, self.gamma, self.beta)
-        self.update_statistics(mean, variance, tf.size(inputs) / tf.shape(inputs)[-1])
+        self.update_statistics(mean, variance)
         return outputs
 
     def normalize(
         self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns what a training step makes of a batch, and the batch's mean and variance `[c]`."""
-        return tf.compat.v1.nn.fused_batch_norm(
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
-
-    def update_statistics(self, mean: tf.Tensor, variance: tf.Tensor, count: tf.Tensor) -> None:
-        """Moves the moving statistics towards those of a batch of `count` values a channel."""
         # The kernel's variance divides by n - 1; Keras's layer divides by n.
-        count = tf.cast(count, tf.float32)
-        variance *= tf.maximum(count - 1.0, 1.0) / count
+        count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], tf.float32)
+        return outputs, mean, variance * tf.maximum(count - 1.0, 1.0) / count
+
+    def common_statistics(self, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns mean and variance `[c]` of all replicas' batches, and moves the moving ones to them.
+
+        Called by each replica, with as many values a channel in each.
+
+        Args:
+            inputs: This replica's feature maps `[n, h, w, c_i]`, whose channels `c` are together.
+        """
+        moments = [tf.nn.moments(tf.cast(maps, tf.float32), [0, 1, 2]) for maps in inputs]
+        own = tf.stack([tf.concat(statistics, 0) for statistics in zip(*moments, strict=True)])
+        context = tf.distribute.get_replica_context()
+        # Each replica fills its row of a table, and the sum of the tables has them all: variances that
+        # are put together around the common mean lose no digits, unlike means of squares.
+        row = tf.one_hot(context.replica_id_in_sync_group, replicas())
+        table = context.all_reduce(tf.distribute.ReduceOp.SUM, row[:, None, None] * own)
+        mean = tf.reduce_mean(table[:, 0], 0)
+        variance = tf.reduce_mean(table[:, 1] + tf.square(table[:, 0] - mean), 0)
+        self.update_statistics(mean, variance)
+        return mean, variance
+
+    def scaled(
+        self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns `[n, h, w, c]` normalised by given statistics `[c]`, in the type of `inputs`."""
+        outputs = tf.nn.batch_normalization(
+            tf.cast(inputs, tf.float32), mean, variance, beta, gamma, max(self.epsilon, _LEAST_EPSILON)
+        )
+        return tf.cast(outputs, inputs.dtype)
+
+    def update_statistics(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        """Moves the moving statistics towards those of a batch, `[c]` each."""
         for moving, current in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + current * (1.0 - self.momentum))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from kfer.backbones.normalization import FusedBatchNormalization
+from kfer.backbones.normalization import FusedBatchNormalization, replicas
 
 
 @keras.saving.register_keras_serializable("kfer")
@@ -58,6 +58,9 @@ class RecomputedBottleneck(keras.layers.Layer):
             return self.convolution(tf.nn.relu(joined))
         kernel = tf.cast(self.convolution.kernel, self.compute_dtype)
         gamma, beta = (tf.convert_to_tensor(v.value) for v in (self.norm.gamma, self.norm.beta))
+        if replicas() > 1:
+            mean, variance = self.norm.common_statistics(inputs)
+            return tf.recompute_grad(self._scaled)(kernel, gamma, beta, mean, variance, *inputs)
 
         # Everything that has a gradient is an argument: a captured variable would be watched twice.
         def outputs_and_statistics(
@@ -67,8 +70,20 @@ class RecomputedBottleneck(keras.layers.Layer):
             return tf.nn.conv2d(tf.nn.relu(joined), kernel, 1, "VALID"), mean, variance
 
         outputs, mean, variance = tf.recompute_grad(outputs_and_statistics)(kernel, gamma, beta, *inputs)
-        self.norm.update_statistics(mean, variance, tf.size(inputs[0]) / tf.shape(inputs[0])[-1])
+        self.norm.update_statistics(mean, variance)
         return outputs
+
+    def _scaled(
+        self,
+        kernel: tf.Tensor,
+        gamma: tf.Tensor,
+        beta: tf.Tensor,
+        mean: tf.Tensor,
+        variance: tf.Tensor,
+        *inputs: tf.Tensor,
+    ) -> tf.Tensor:
+        joined = self.norm.scaled(tf.concat(inputs, -1), gamma, beta, mean, variance)
+        return tf.nn.conv2d(tf.nn.relu(joined), kernel, 1, "VALID")
 
     def compute_output_shape(
         self, input_shapes: Sequence[tuple[int | None, ...]]

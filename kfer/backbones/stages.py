@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 
@@ -10,7 +10,9 @@ _STEM = {"conv1", "bn1", "features.conv0", "features.norm0"}
 _CLASSIFIERS = {"fc", "classifier"}
 
 
-def stages(backbone: keras.Model) -> dict[str, list[keras.layers.Layer]]:
+def stages(
+    backbone: keras.Model, branches: Iterable[keras.Model] = ()
+) -> dict[str, list[keras.layers.Layer]]:
     """Returns the layers with weights by stage, from input to output; each is in one stage.
 
     - resnet152, as torchvision names its modules: "stem", "layer1" to "layer4";
@@ -22,20 +24,36 @@ def stages(backbone: keras.Model) -> dict[str, list[keras.layers.Layer]]:
     - any other network: "stage1", "stage2" ..., one for each size of its feature maps.
 
     Args:
-        backbone: From `kfer.backbones.build`; a model inside it counts as its layers.
+        backbone: From `kfer.backbones.build`, or the stages that tasks share; a model inside it counts
+            as its layers.
+        branches: Further copies of its last stages, for one task each. A stage's layers are those of
+            every copy.
     """
-    layers = [layer for layer in leaves(backbone) if _has_weights(layer)]
-    names = [layer.name for layer in layers]
-    found = _by_module(names) or _by_prefix(names) or _by_size(layers)
-    groups: dict[str, list[keras.layers.Layer]] = {}
-    for stage, layer in zip(found, layers, strict=True):
-        groups.setdefault(stage, []).append(layer)
+    copies = [
+        [layer for layer in leaves(model) if _has_weights(layer)] for model in (backbone, *branches)
+    ]
+    # The backbone may end where the branches begin: a branch and what comes before it are a whole one.
+    in_branch = {layer.name for layer in copies[-1]}
+    whole = [layer for layer in copies[0] if layer.name not in in_branch] + copies[-1]
+    names = [layer.name for layer in whole]
+    found = _by_module(names) or _by_prefix(names) or _by_size(whole)
+    stage_of = dict(zip(names, found, strict=True))
+    groups: dict[str, list[keras.layers.Layer]] = {stage: [] for stage in found}
+    for copy in copies:
+        for layer in copy:
+            groups[stage_of[layer.name]].append(layer)
     return groups
 
 
-def described(backbone: keras.Model) -> str:
-    """Returns the stages' names with the parameters of each that training may change, as one line."""
-    return ", ".join(f"{name} ({_count(layers):,})" for name, layers in stages(backbone).items())
+def described(backbone: keras.Model, branches: Iterable[keras.Model] = ()) -> str:
+    """Returns the stages' names with the parameters of each that training may change, as one line.
+
+    Args:
+        backbone: As in `stages`.
+        branches: As in `stages`.
+    """
+    groups = stages(backbone, branches)
+    return ", ".join(f"{name} ({_count(layers):,})" for name, layers in groups.items())
 
 
 def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Late, for what holds the figures is imported late.
     from kfer.comparison import tables
 
-    _print_table(tables.console(figures))
+    print(f"\n{tables.aligned(tables.console(figures))}")
     print(f"\nPage: {output_dir / study.PAGE}")
     if failed:
         print("\nfailed:\n  " + "\n  ".join(failed), file=sys.stderr)
@@ -73,13 +73,6 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     fields = ComparisonSettings.__dataclass_fields__
     own, overrides = separate(arguments, parser, fields, list(fields))
     return parser.parse_args(own), overrides
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    print()
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import numpy as np
 
 from kfer import datasets, evaluation, input_pipeline, models, spec, training
 from kfer.comparison import runs
+from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
-from kfer.settings import EvaluationSettings
+from kfer.settings import EvaluationSettings, labels_of
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +33,11 @@ def load_examples(
         raise ValueError(f"{source.dataset}: expected splits {', '.join(spec.SPLITS)}; {missing} lack")
     builder = datasets.builder(source.dataset, output_dir / "prepared", **source.arguments)
     datasets.prepare(builder, data_dir)
+    carried = labels_of(settings.tasks)
     return {
-        split: input_pipeline.decode_source(builder, split, source, settings.data, output_dir / "decoded")
+        split: input_pipeline.decode_source(
+            builder, split, source, settings.data, carried, output_dir / "decoded"
+        )
         for split in spec.SPLITS
     }
 
@@ -80,13 +84,13 @@ def _train(
     examples: dict[str, input_pipeline.Decoded],
     folder: Path,
 ) -> None:
-    chosen = dataclasses.replace(settings.training, seed=seed, identity_weight=0.0)
-    training.check_labels(examples["train"], chosen)
+    chosen = dataclasses.replace(settings.training, seed=seed)
+    training.check_labels(examples["train"], settings.tasks)
     network = models.build(
         settings.candidates[name],
         settings.data.image_size,
         settings.data.channels,
-        len(settings.data.expressions),
+        settings.tasks,
         0,
         seed,
         chosen.mixed_precision,
@@ -97,19 +101,26 @@ def _train(
     history = training.train(
         network,
         lambda step: input_pipeline.for_training(
-            examples["train"], chosen.batch_size, seed, settings.augmentation, step
+            examples["train"],
+            chosen.batch_size,
+            seed,
+            settings.augmentation,
+            step,
+            sampling=chosen.sampling,
         ),
         steps,
         examples["validation"],
         chosen,
+        settings.tasks,
         folder / "work",
         [best],
+        class_counts=training.class_counts(examples["train"], settings.tasks),
     )
     network.load_weights(best.weights)
     network.save(folder / runs.MODEL)
     test = examples["test"]
     report, predictions = evaluation.evaluate(
-        network, test, examples["validation"], None, settings.data.expressions, EvaluationSettings()
+        network, test, examples["validation"], None, settings.tasks, {}, EvaluationSettings()
     )
     np.savez(
         folder / runs.PREDICTIONS,
@@ -127,7 +138,7 @@ def _train(
         "epochs": len(history),
         "test_accuracy": report["expression"]["accuracy"],
     }
-    runs.write_json(folder / runs.RESULT, result)
+    write_json(folder / runs.RESULT, result)
     _log.info("%s, seed %d: %.3f of the test images right", name, seed, result["test_accuracy"])
 
 
@@ -148,4 +159,4 @@ class _KeepBest(keras.callbacks.Callback):
             self._network.save_weights(partial)
             partial.replace(self.weights)
             self.epoch, self._accuracy = epoch + 1, accuracy
-            runs.write_json(self._record, {"epoch": self.epoch, "accuracy": accuracy})
+            write_json(self._record, {"epoch": self.epoch, "accuracy": accuracy})

@@ -4,35 +4,29 @@ Each figure is taken in a fresh process, so that no measurement pays for another
 imported only there.
 """
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import json
 import logging
 import math
-import multiprocessing
-import os
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from kfer import spec
-from kfer.comparison import runs
+from kfer.comparison import provenance, runs
+from kfer.comparison.processes import in_fresh_process
+from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
-from kfer.pipeline.console import log_to_console
 from kfer.pipeline.summary import peak_memory_gb
 
 if TYPE_CHECKING:
     import numpy as np
 
-P = ParamSpec("P")
-T = TypeVar("T")
 #: Steps and images before the timed ones: the first compile, allocate and fill caches.
 _WARM_UP = 3
 _SAVED_MODEL, _INT8 = "saved_model", "int8"
@@ -116,33 +110,10 @@ def measure(
         "network": fingerprint(run),
         "timed_steps": settings.timed_steps,
         "timed_images": settings.timed_images,
-        "machine": machine(),
+        "machine": provenance.machine(),
     }
-    runs.write_json(place, measured)
+    write_json(place, measured)
     return measured
-
-
-def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Returns what a function returns, run in a process that is new and then ends.
-
-    Raises:
-        RuntimeError: The process was killed.
-        Exception: What the function raises.
-    """
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, log_to_console) as pool:
-        return pool.submit(function, *args, **kwargs).result()
-
-
-def machine() -> str:
-    """This machine's processor and how many cores of it there are."""
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        lines = information.read_text().splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = next(iter(models), name)
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def _training(
@@ -161,18 +132,22 @@ def _training(
     }
     steps = _WARM_UP + settings.timed_steps
     # Where fine-tuning has stages, a step that trains everything stands for all of them.
-    chosen = dataclasses.replace(
-        settings.training, seed=seed, epochs=1, stages=(), identity_weight=0.0, cache_features=False
-    )
+    chosen = dataclasses.replace(settings.training, seed=seed, epochs=1, stages=(), cache_features=False)
     watch = _stop_watch(steps)
     training.train(
         network,
         lambda step: input_pipeline.for_training(
-            examples[spec.TRAIN], chosen.batch_size, seed, settings.augmentation, step
+            examples[spec.TRAIN],
+            chosen.batch_size,
+            seed,
+            settings.augmentation,
+            step,
+            sampling=chosen.sampling,
         ),
         steps,
-        _first(examples[spec.VALIDATION], chosen.batch_size),
+        examples[spec.VALIDATION].first(chosen.batch_size),
         chosen,
+        settings.tasks,
         work / "training",
         [watch],
     )
@@ -223,12 +198,13 @@ def _exports(
         )
     network = models.load(run / runs.MODEL)
     exports = _exported(work)
-    labels = {spec.EXPRESSION: data.expressions}
-    export.save_saved_model(network, exports[_SAVED_MODEL], labels, data.image_size, data.channels)
+    saved_model = exports[_SAVED_MODEL]
+    export.save_saved_model(network, saved_model, settings.tasks, data.image_size, data.channels)
     calibration = _spread(len(examples[spec.TRAIN]), settings.calibration_images)
     export.save_tflite(
         network,
         exports[_INT8].parent,
+        settings.tasks,
         (_INT8,),
         examples[spec.TRAIN].images[calibration],
         data.image_size,
@@ -289,12 +265,6 @@ def _int8_accuracy(work: Path) -> dict[str, Any]:
 
 def _exported(work: Path) -> dict[str, Path]:
     return {_SAVED_MODEL: work / "saved", _INT8: work / f"{_INT8}.tflite"}
-
-
-def _first(examples: Any, count: int) -> Any:
-    return dataclasses.replace(
-        examples, **{name: values[:count] for name, values in vars(examples).items()}
-    )
 
 
 def _spread(total: int, count: int) -> "np.ndarray":

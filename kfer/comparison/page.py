@@ -1,14 +1,12 @@
 """The comparison as one self-contained HTML file."""
 
-import importlib.metadata
-import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import kfer
-from kfer.comparison import costs, plots, statistics, words
+from kfer.comparison import plots, provenance, statistics, words
+from kfer.comparison.drawing import on_page
 from kfer.comparison.results import FinishedRun, Results
 from kfer.pipeline import config
 from kfer.pipeline.report import templates
@@ -44,25 +42,18 @@ def render(results: Results, command: str) -> str:
         epochs=settings.training.total_epochs(),
         resamples=settings.resamples,
         references=settings.references,
-        accuracies=_charts("accuracy", plots.accuracies(results)) if results.finished else [],
-        curves=_charts("curve", plots.curves(results)),
-        confusions=_charts("confusion", plots.confusions(results)),
+        accuracies=on_page("accuracy", plots.accuracies(results)) if results.finished else [],
+        curves=on_page("curve", plots.curves(results)),
+        confusions=on_page("confusion", plots.confusions(results)),
         tests=results.tests,
         few=statistics.FEW_DISCORDANT,
         num_pairs=max((len(_of_seed(results, seed)) for seed in settings.seeds), default=0),
         many_seeds=len(settings.seeds) > 1,
         costs=results.costs,
         duplicates=_duplicates(results),
-        made=_made(command),
+        made=provenance.made(command, _PACKAGES),
         settings=_settings(results),
     )
-
-
-def _charts(name: str, panels: list[plots.Panel]) -> list[dict[str, Any]]:
-    return [
-        {"title": panel.title, "reading": panel.reading, "svg": plots.svg(panel, f"{name}{index}")}
-        for index, panel in enumerate(panels)
-    ]
 
 
 def _cards(results: Results) -> list[dict[str, Any]]:
@@ -104,35 +95,6 @@ def _duplicates(results: Results) -> list[dict[str, Any]]:
         images = {match["position"] for match in own}
         rows.append({"split": split, "images": len(images), "other_label": len(other)})
     return rows
-
-
-def _made(command: str) -> list[tuple[str, str]]:
-    versions = [f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES]
-    made = [
-        ("command", command),
-        ("versions", ", ".join([f"kfer {kfer.__version__}", *versions])),
-        ("Python", f"{platform.python_version()} on {platform.system()}"),
-        ("machine", costs.machine()),
-    ]
-    commit = _commit()
-    return [*made, ("commit of the page's code", commit)] if commit else made
-
-
-def _commit() -> str:
-    """The commit that this package lies in, and whether it was changed since; empty outside git."""
-    folder = Path(kfer.__file__).parent
-    texts = []
-    for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(folder))):
-        try:
-            process = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True
-            )
-        except OSError:
-            return ""
-        if process.returncode:
-            return ""
-        texts.append(process.stdout.strip())
-    return texts[0] + (", with changes that are not committed" if texts[1] else "")
 
 
 def _settings(results: Results) -> list[tuple[str, str, str]]:

@@ -1,83 +1,19 @@
-"""The comparison's charts: drawn once, as PNG for documents and as SVG for the page.
+"""The comparison's charts."""
 
-This module alone imports matplotlib.
-"""
-
-import io
-import re
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
+from kfer.comparison.drawing import COLOURS, Look, Panel, as_rows, in_percent, look, write_value
 from kfer.comparison.results import FinishedRun, Results
 
-#: The page's colours in its light dress; as SVG they become its variables, so that they turn dark too.
-_COLOURS = {
-    "blue": "#0072b2",
-    "orange": "#d55e00",
-    "green": "#009e73",
-    "purple": "#b35c93",
-    "sky": "#56b4e9",
-    "yellow": "#c79a00",
-    "ink": "#1d2330",
-    "soft": "#626b7a",
-    "line": "#e1e3e6",
-    "card": "#ffffff",
-}
-#: A candidate has a colour and a stroke of its own: none is told by its colour alone.
-_STROKES = ("-", "--", ":", "-.")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_HUES = ("blue", "orange", "green", "purple", "sky", "yellow")
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": _COLOURS["ink"],
-    "axes.labelcolor": _COLOURS["soft"],
-    "axes.edgecolor": _COLOURS["soft"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": _COLOURS["line"],
-    "xtick.color": _COLOURS["soft"],
-    "ytick.color": _COLOURS["soft"],
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-}
-_PIXELS_PER_INCH = 160
 _STRONG = 0.75
 _LABEL = 26
 _ACCURACIES = ("expression_accuracy", "val_expression_accuracy")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One chart.
-
-    Attributes:
-        title: What it shows.
-        reading: How to read it.
-        draw: Draws it.
-        width: In inches.
-        height: In inches.
-    """
-
-    title: str
-    reading: str
-    draw: Callable[[Axes], None]
-    width: float
-    height: float
 
 
 def curves(results: Results) -> list[Panel]:
@@ -105,7 +41,7 @@ def curves(results: Results) -> list[Panel]:
 
 def confusions(results: Results) -> list[Panel]:
     """The confusion matrices of the finished runs."""
-    expressions = results.settings.data.expressions
+    expressions = results.settings.expressions
     side = 1.5 + 0.55 * len(expressions)
     several = len(results.settings.seeds) > 1
     return [
@@ -135,61 +71,8 @@ def accuracies(results: Results) -> list[Panel]:
     ]
 
 
-def save_png(panels: Sequence[Panel], path: Path, columns: int) -> None:
-    """Writes panels side by side into one picture.
-
-    Args:
-        panels: At least one; all have the size of the first.
-        path: The file.
-        columns: Panels in a row at most.
-    """
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    with matplotlib.rc_context(_STYLE):
-        size = (panels[0].width * columns, (panels[0].height + 0.3) * rows)
-        figure = Figure(figsize=size, layout="constrained", facecolor=_COLOURS["card"])
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            axes.set_title(panel.title, fontsize=11, loc="left")
-            panel.draw(axes)
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        figure.savefig(path, dpi=_PIXELS_PER_INCH, metadata={"Software": None})
-
-
-def svg(panel: Panel, name: str) -> Markup:
-    """Returns a panel for a page that has the colours as variables of its style sheet.
-
-    Args:
-        panel: What to draw.
-        name: Letters and digits; no other drawing on the page may have it.
-    """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(panel.width, panel.height), layout="constrained")
-        panel.draw(figure.subplots())
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    drawing = buffer.getvalue()
-    drawing = drawing[drawing.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawing)
-    for variable, colour in _COLOURS.items():
-        drawing = drawing.replace(colour, f"var(--{variable})")
-    # The page scales it, and its style sheet names the letters' family.
-    drawing = re.sub(r' (?:width|height)="[\d.]+pt"', "", drawing, count=2)
-    drawing = re.sub(r"(font: [^;\"]*?px) 'DejaVu Sans'[^;\"]*", r"\1 inherit", drawing)
-    label = Markup('<svg role="img" aria-label="{}"').format(panel.title)
-    return label + Markup(drawing.removeprefix("<svg"))
-
-
-def _look(results: Results, candidate: str) -> tuple[str, str, str]:
-    """A candidate's colour, stroke and marker."""
-    index = list(results.settings.candidates).index(candidate)
-    return (
-        _COLOURS[_HUES[index % len(_HUES)]],
-        _STROKES[index % len(_STROKES)],
-        _MARKERS[index % len(_MARKERS)],
-    )
+def _look(results: Results, candidate: str) -> Look:
+    return look(list(results.settings.candidates).index(candidate))
 
 
 def _curve(results: Results, column: str) -> Callable[[Axes], None]:
@@ -198,22 +81,22 @@ def _curve(results: Results, column: str) -> Callable[[Axes], None]:
         for run in results.runs:
             if not run.history:
                 continue
-            colour, stroke, marker = _look(results, run.candidate)
+            own = _look(results, run.candidate)
             axes.plot(
                 [figures["epoch"] for figures in run.history],
                 [figures.get(column, np.nan) for figures in run.history],
-                linestyle=stroke,
-                marker=marker,
+                linestyle=own.stroke,
+                marker=own.marker,
                 markersize=4,
                 linewidth=1.8,
-                color=colour,
+                color=own.colour,
                 label=None if run.candidate in named else run.candidate,
             )
             named.add(run.candidate)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if column != "loss":
-            _in_percent(axes.yaxis)
+            in_percent(axes.yaxis)
         if column in _ACCURACIES:
             # Training and validation are read against each other.
             axes.set_ylim(_limits(results, _ACCURACIES))
@@ -234,7 +117,7 @@ def _confusion(run: FinishedRun, expressions: Sequence[str]) -> Callable[[Axes],
                         (column - 0.47, row - 0.47),
                         0.94,
                         0.94,
-                        facecolor=_COLOURS["blue"],
+                        facecolor=COLOURS["blue"],
                         alpha=share,
                         linewidth=0,
                     )
@@ -247,11 +130,11 @@ def _confusion(run: FinishedRun, expressions: Sequence[str]) -> Callable[[Axes],
                     va="center",
                     fontsize=9,
                     linespacing=1.25,
-                    color=_COLOURS["card" if share > _STRONG else "ink"],
+                    color=COLOURS["card" if share > _STRONG else "ink"],
                 )
             axes.add_patch(
                 matplotlib.patches.Rectangle(
-                    (row - 0.47, row - 0.47), 0.94, 0.94, fill=False, edgecolor=_COLOURS["ink"]
+                    (row - 0.47, row - 0.47), 0.94, 0.94, fill=False, edgecolor=COLOURS["ink"]
                 )
             )
         axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
@@ -269,48 +152,22 @@ def _accuracy(results: Results) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
         names = []
         for row, run in enumerate(results.finished):
-            colour, _, marker = _look(results, run.candidate)
+            own = _look(results, run.candidate)
             accuracy = run.score.accuracy
-            axes.plot([accuracy.low, accuracy.high], [row, row], color=colour, linewidth=2)
-            axes.plot([accuracy.value], [row], marker=marker, markersize=8, color=colour)
-            _write_value(axes, accuracy.value, accuracy.high, row)
+            axes.plot([accuracy.low, accuracy.high], [row, row], color=own.colour, linewidth=2)
+            axes.plot([accuracy.value], [row], marker=own.marker, markersize=8, color=own.colour)
+            write_value(axes, accuracy.value, accuracy.high, row)
             several = len(results.settings.seeds) > 1
             names.append(f"{run.candidate}, seed {run.seed}" if several else run.candidate)
         count = len(names)
         for row, (text, value) in enumerate(results.settings.references.items(), count):
-            axes.axvline(value, color=_COLOURS["soft"], linestyle="--", linewidth=1)
-            axes.plot(
-                [value], [row], marker="o", color=_COLOURS["soft"], markerfacecolor=_COLOURS["card"]
-            )
-            _write_value(axes, value, value, row)
+            axes.axvline(value, color=COLOURS["soft"], linestyle="--", linewidth=1)
+            axes.plot([value], [row], marker="o", color=COLOURS["soft"], markerfacecolor=COLOURS["card"])
+            write_value(axes, value, value, row)
             names.append(text)
-        axes.set_yticks(range(len(names)), [textwrap.fill(name, _LABEL) for name in names])
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.margins(x=0.16)
-        _in_percent(axes.xaxis)
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["ink"])
+        as_rows(axes, [textwrap.fill(name, _LABEL) for name in names])
 
     return draw
-
-
-def _write_value(axes: Axes, value: float, right: float, row: int) -> None:
-    """A share as text, right of its mark and over whatever line is there."""
-    axes.annotate(
-        f"{value:.1%}",
-        (right, row),
-        (7, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        bbox={"facecolor": _COLOURS["card"], "edgecolor": "none", "pad": 0.8},
-    )
-
-
-def _in_percent(axis: Axis) -> None:
-    axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def _limits(results: Results, columns: Sequence[str]) -> tuple[float, float]:

@@ -11,7 +11,8 @@ import numpy as np
 from kfer import metrics
 from kfer.comparison import costs, runs, statistics
 from kfer.comparison.settings import ComparisonSettings
-from kfer.comparison.statistics import Interval, McNemar
+from kfer.comparison.statistics import McNemar
+from kfer.metrics import Interval
 
 _SEED = 0
 
@@ -165,7 +166,7 @@ def _run(settings: ComparisonSettings, folder: Path, name: str, seed: int, repea
             f"{folder} was judged on {len(labels)} test images, but the test split has {len(repeated)}; "
             "delete that folder and train again"
         )
-    classes, resamples = len(settings.data.expressions), settings.resamples
+    classes, resamples = len(settings.expressions), settings.resamples
     confusion, unseen = (
         metrics.confusion_matrix(labels[chosen], predictions[chosen], classes)
         for chosen in (slice(None), ~repeated)
@@ -186,7 +187,7 @@ def _run(settings: ComparisonSettings, folder: Path, name: str, seed: int, repea
 
 
 def _score(confusion: np.ndarray, resamples: int) -> Score:
-    return Score(int(confusion.sum()), *statistics.bootstrap(confusion, resamples, _SEED))
+    return Score(int(confusion.sum()), *metrics.confusion_intervals(confusion, resamples, _SEED))
 
 
 def _over_seeds(finished: Sequence[FinishedRun], figure: str) -> dict[str, Interval]:

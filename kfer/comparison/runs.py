@@ -4,10 +4,10 @@ import csv
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfer.comparison.records import claim, differences, write_json
 from kfer.comparison.settings import ComparisonSettings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ PREDICTIONS = "test.npz"
 LOCK = ".lock"
 _SETTINGS = "settings.json"
 _FAILURE = "failed.json"
-_STUDY = "study.json"
 
 
 def folder(output_dir: Path, name: str, seed: int) -> Path:
@@ -82,21 +81,12 @@ def check_study(settings: ComparisonSettings, output_dir: Path) -> None:
     Raises:
         ValueError: It is another comparison's, or a run in it had other settings.
     """
-    path = output_dir / _STUDY
-    if path.exists():
-        found = json.loads(path.read_text())["name"]
-        if found != settings.name:
-            raise ValueError(
-                f"{output_dir} holds the comparison {found!r}, this one is {settings.name!r}: give "
-                "another --output-dir"
-            )
+    claim(output_dir, "comparison", settings.name)
     for seed in settings.seeds:
         for name in settings.candidates:
             run = folder(output_dir, name, seed)
             if (run / _SETTINGS).exists():
                 check_settings(run, settings, name, seed)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"name": settings.name})
 
 
 def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int) -> None:
@@ -112,6 +102,7 @@ def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int
         "data": settings.data,
         "augmentation": settings.augmentation,
         "training": settings.training,
+        "expression": settings.expression,
     }
     path = run / _SETTINGS
     if not path.exists():
@@ -120,7 +111,7 @@ def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int
         return
     found = json.loads(path.read_text())
     different = [
-        text for group, value in groups.items() for text in _differences(value, found.get(group), group)
+        text for group, value in groups.items() for text in differences(value, found.get(group), group)
     ]
     if found.get("seed") != seed:
         different.append(f"seed was {found.get('seed')} and is {seed}")
@@ -129,35 +120,3 @@ def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int
             f"{run} is of a run with other settings: {'; '.join(different)}. Set them as they were, give "
             "another --output-dir, or delete that folder"
         )
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a file that is whole or not there."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)
-
-
-def _differences(value: Any, found: Any, name: str) -> Iterator[str]:
-    """What of a setting, or of a group of settings, was something else."""
-    if dataclasses.is_dataclass(value) and isinstance(found, dict):
-        for field in dataclasses.fields(value):
-            own = getattr(value, field.name)
-            before = found.get(field.name, _plain(_default(field)))
-            yield from _differences(own, before, f"{name}.{field.name}")
-    elif isinstance(value, tuple) and isinstance(found, list) and len(value) == len(found):
-        for index, (item, before) in enumerate(zip(value, found, strict=True)):
-            yield from _differences(item, before, f"{name}.{index}")
-    elif _plain(value) != found:
-        yield f"{name} was {found} and is {_plain(value)}"
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default is not dataclasses.MISSING:
-        return field.default
-    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-def _plain(value: Any) -> Any:
-    """A value as it comes back from JSON: tuples are lists."""
-    return json.loads(json.dumps(value, default=vars))

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kfer import spec
 from kfer.settings import (
     AugmentationSettings,
     DataSettings,
     ModelSettings,
+    TaskSettings,
     TrainingSettings,
+    default_tasks,
 )
+from kfer.settings.tasks import CLASSES
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class ComparisonSettings:
     Attributes:
         name: Names the folder of results.
         candidates: The networks by the names that tables show.
+        expression: The task that is learnt.
         data: One source with "train", "validation" and "test"; an epoch is chosen on validation, and
             test is used once, when a candidate's training has ended.
         augmentation: How training images are changed at random.
@@ -36,6 +41,7 @@ class ComparisonSettings:
     candidates: Mapping[str, ModelSettings]
     data: DataSettings
     training: TrainingSettings
+    expression: TaskSettings = field(default_factory=lambda: default_tasks()[spec.EXPRESSION])
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     seeds: tuple[int, ...] = (0,)
     resamples: int = 2000
@@ -44,6 +50,16 @@ class ComparisonSettings:
     calibration_images: int = 200
     int8_images: int = 1000
     references: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> dict[str, TaskSettings]:
+        """The one task, by its name."""
+        return {spec.EXPRESSION: self.expression}
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.expression.names
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -66,5 +82,5 @@ class ComparisonSettings:
         if len(self.data.sources) != 1:
             names = ", ".join(source.dataset for source in self.data.sources)
             raise ValueError(f"data.sources must be one dataset; got {names}")
-        if not self.training.expression_weight:
-            raise ValueError("training.expression_weight must be above 0: expressions are compared")
+        if self.expression.kind != CLASSES or not self.expression.weight:
+            raise ValueError("expression must be a task of kind classes with a weight above 0")

@@ -1,4 +1,4 @@
-"""How sure a difference between networks is: intervals and tests. NumPy and SciPy."""
+"""How sure a difference between networks is: intervals over seeds, and tests. NumPy and SciPy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,26 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from kfer import metrics, spec
+from kfer import spec
+from kfer.metrics import LEVEL, Interval
 
-LEVEL = 0.95
 #: Discordant pairs below which McNemar's test is exact, and from which it is approximate.
 FEW_DISCORDANT = 25
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure and how far it may be off.
-
-    Attributes:
-        value: The figure.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -43,34 +28,6 @@ class McNemar:
     only_second: int
     p_value: float
     exact: bool
-
-
-def bootstrap(confusion: np.ndarray, resamples: int, seed: int) -> tuple[Interval, Interval]:
-    """Returns accuracy and macro F1 with percentile intervals over images.
-
-    Images are drawn with replacement (Efron 1979). Which images does not matter to either figure, only
-    how many fall in each cell of the confusion matrix: a multinomial draw.
-
-    Args:
-        confusion: int `[classes, classes]` from `kfer.metrics.confusion_matrix`, at least one image.
-        resamples: How often all images are drawn.
-        seed: Seeds the draws.
-
-    Raises:
-        ValueError: There are no images.
-    """
-    confusion = np.asarray(confusion)
-    images, classes = int(confusion.sum()), len(confusion)
-    if not images:
-        raise ValueError("expected a confusion matrix of at least one image; it is empty")
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(images, confusion.ravel() / images, resamples)
-    drawn = drawn.reshape(resamples, classes, classes)
-    right = np.trace(confusion) / images
-    return (
-        _percentiles(float(right), np.trace(drawn, axis1=1, axis2=2) / images),
-        _percentiles(metrics.macro_f1(confusion), _macro_f1(drawn)),
-    )
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
@@ -134,17 +91,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (count - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
-
-
-def _percentiles(value: float, drawn: np.ndarray) -> Interval:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
-
-
-def _macro_f1(confusions: np.ndarray) -> np.ndarray:
-    """As `kfer.metrics.macro_f1`, of many confusion matrices `[n, classes, classes]` at once."""
-    right = np.diagonal(confusions, axis1=1, axis2=2)
-    support, predicted = confusions.sum(axis=2), confusions.sum(axis=1)
-    f1 = 2 * right / np.maximum(support + predicted, 1)
-    present = support > 0
-    return np.sum(f1 * present, axis=1) / present.sum(axis=1)

@@ -4,18 +4,15 @@ import dataclasses
 import importlib.util
 import json
 import logging
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfer import spec
 from kfer.comparison import costs, runs
+from kfer.comparison.processes import in_fresh_process, run_apart
+from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
-from kfer.pipeline.console import log_to_console
 
 if TYPE_CHECKING:
     from kfer.comparison.results import Results
@@ -74,12 +71,11 @@ def train(
             if runs.is_finished(run):
                 _log.info("%s, seed %d: finished before", name, seed)
                 continue
-            code = _train_apart(settings, name, seed, data_dir, output_dir)
-            if code < 0:
-                reason = f"its process was ended by {signal.Signals(-code).name}; was memory too short?"
-                runs.note_failure(run, reason)
-            if code:
-                failed.append(f"{name}, seed {seed}: {runs.failure(run) or 'the reason is above'}")
+            ending = run_apart(_train, settings, name, seed, data_dir, output_dir)
+            if ending.code < 0:
+                runs.note_failure(run, ending.reason)  # Its own errors it has noted itself.
+            if ending.code:
+                failed.append(f"{name}, seed {seed}: {ending.reason}")
     return failed
 
 
@@ -123,7 +119,7 @@ def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, comman
     """
     found = _duplicates(settings, data_dir, output_dir)
     # Late, for a process that holds little: a child's peak memory counts its parent's at the start.
-    from kfer.comparison import page, plots, results, tables
+    from kfer.comparison import drawing, page, plots, results, tables
 
     figures = results.collect(settings, output_dir, found)
     tables.write(figures, output_dir)
@@ -134,48 +130,25 @@ def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, comman
     }
     for name, (panels, columns) in pictures.items():
         if panels:
-            plots.save_png(panels, output_dir / f"{name}.png", columns)
+            drawing.save_png(panels, output_dir / f"{name}.png", columns)
     partial = output_dir / f".{PAGE}.partial"
     partial.write_text(page.render(figures, command), encoding="utf-8")
     partial.replace(output_dir / PAGE)
     return figures
 
 
-def _train_apart(
-    settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path
-) -> int:
-    """The exit code of a process that trains one candidate."""
-    process = multiprocessing.get_context("spawn").Process(
-        target=_train, args=(settings, name, seed, data_dir, output_dir), daemon=True
-    )
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
-
-
 def _train(settings: ComparisonSettings, name: str, seed: int, data_dir: str, output_dir: Path) -> None:
-    log_to_console()
-    # A parent that is killed cannot end this process, which would go on and keep the lock for hours.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     from kfer.comparison import candidate
 
     candidate.run(settings, name, seed, data_dir, output_dir)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> Mapping[str, Any]:
     """What "duplicates.json" holds; it is made where it is missing."""
     path = output_dir / _DUPLICATES
     if not path.exists():
-        found = costs.in_fresh_process(_find_duplicates, settings, data_dir, output_dir)
-        runs.write_json(path, found)
+        found = in_fresh_process(_find_duplicates, settings, data_dir, output_dir)
+        write_json(path, found)
     return json.loads(path.read_text())
 
 

@@ -1,10 +1,10 @@
 """The figures as CSV files and as text for the console."""
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kfer.comparison.records import write_csv
 from kfer.comparison.results import FinishedRun, Results, Run, Score
 
 _COSTS = (
@@ -39,7 +39,7 @@ def write(results: Results, output_dir: Path) -> list[Path]:
         results: What to write.
         output_dir: Where to.
     """
-    expressions = results.settings.data.expressions
+    expressions = results.settings.expressions
     tables = {
         "comparison": [comparison_row(results, run) for run in results.runs],
         "epochs": [
@@ -86,7 +86,7 @@ def write(results: Results, output_dir: Path) -> list[Path]:
     written = []
     for name, rows in tables.items():
         written.append(output_dir / f"{name}.csv")
-        _write(written[-1], rows)
+        write_csv(written[-1], rows)
     return written
 
 
@@ -144,6 +144,15 @@ def console(results: Results) -> list[Sequence[str]]:
     return rows
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of as many cells each as lines of text, their columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def _scores(name: str, score: Score | None) -> dict[str, Any]:
     row: dict[str, Any] = {f"{name}_images": score.images if score else ""} if name != "test" else {}
     for figure in ("accuracy", "macro_f1"):
@@ -156,13 +165,3 @@ def _scores(name: str, score: Score | None) -> dict[str, Any]:
 
 def _name(expressions: Sequence[str], label: int) -> str:
     return expressions[label] if label >= 0 else ""
-
-
-def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    rows = list(rows)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kfer import spec
 from kfer.comparison.results import FinishedRun, Results, Test
-from kfer.comparison.statistics import Interval
+from kfer.metrics import Interval
 
 
 def compared(results: Results) -> str:
@@ -21,11 +21,11 @@ def compared(results: Results) -> str:
 
     seeds = len(settings.seeds)
     return (
-        f"{_listed(list(settings.candidates))} on {len(data.expressions)} expressions of "
+        f"{listed(list(settings.candidates))} on {len(settings.expressions)} expressions of "
         f"{data.sources[0].dataset}: {_start(results)}, trained on {images(spec.TRAIN)} of "
         f"{data.image_size} x {data.image_size} px in {'grey' if data.channels == 1 else 'RGB'} for "
-        f"{_number(training.total_epochs(), 'epoch')} with the same order, augmentation, schedule and "
-        f"batches of {training.batch_size}, {_number(seeds, 'seed')} each. The epoch that was best on "
+        f"{counted(training.total_epochs(), 'epoch')} with the same order, augmentation, schedule and "
+        f"batches of {training.batch_size}, {counted(seeds, 'seed')} each. The epoch that was best on "
         f"{images(spec.VALIDATION)} of validation was judged once, on {images(spec.TEST)} of the test "
         "split."
     )
@@ -37,7 +37,7 @@ def outcome(results: Results) -> str:
         return "No candidate has finished yet."
     ranked = ranking(results)
     parts = [_figure(results, name, accuracy) for name, accuracy in ranked]
-    text = f"Right on the test split: {_listed(parts)}. "
+    text = f"Right on the test split: {listed(parts)}. "
     for (better, _), (worse, _) in itertools.pairwise(ranked):
         text += _verdict(results, better, worse)
     return text + _constant_answer(results)
@@ -60,7 +60,7 @@ def caveats(results: Results) -> list[str]:
         )
     last = [run for run in finished if run.result["best_epoch"] == run.result["epochs"]]
     if last:
-        names = _listed(list(dict.fromkeys(run.candidate for run in last)))
+        names = listed(list(dict.fromkeys(run.candidate for run in last)))
         texts.append(
             f"The best epoch was the last one of {names}: with more epochs these figures might "
             "change, and who is before whom."
@@ -106,7 +106,7 @@ def duplicates(results: Results) -> str:
         for run in results.finished
         if run.score_without_duplicates and run.seed == results.settings.seeds[0]
     ]
-    return f"{text} Without them: {_listed(unseen)}." if unseen else text
+    return f"{text} Without them: {listed(unseen)}." if unseen else text
 
 
 def costs(results: Results) -> list[str]:
@@ -123,14 +123,14 @@ def costs(results: Results) -> list[str]:
         f"SavedModel with TensorFlow's own threads ({_cores(measured, 'saved_model')}), int8 TFLite with "
         f"LiteRT's ({_cores(measured, 'int8')}). int8 was calibrated on {one['calibration_images']} "
         f"training images, and its accuracy compared with Keras's on {one['int8_images']:,} test images.",
-        f"Machine: {_listed(list(dict.fromkeys(cost['machine'] for cost in measured)))}.",
+        f"Machine: {listed(list(dict.fromkeys(cost['machine'] for cost in measured)))}.",
     ]
     for name, cost in results.costs.items():
         if cost["uncounted"]:
-            texts.append(f"* {name}: the count leaves out {_listed(cost['uncounted'])}.")
+            texts.append(f"* {name}: the count leaves out {listed(cost['uncounted'])}.")
     unmeasured = [name for name in results.settings.candidates if name not in results.costs]
     if unmeasured:
-        texts.append(f"Not measured: {_listed(unmeasured)}.")
+        texts.append(f"Not measured: {listed(unmeasured)}.")
     return texts
 
 
@@ -143,7 +143,7 @@ def _start(results: Results) -> str:
     weights = {name: model.weights for name, model in results.settings.candidates.items()}
     if not any(weights.values()):
         return "from scratch"
-    return _listed([f"{name} from {text or 'random weights'}" for name, text in weights.items()])
+    return listed([f"{name} from {text or 'random weights'}" for name, text in weights.items()])
 
 
 def _figure(results: Results, name: str, accuracy: Interval) -> str:
@@ -179,7 +179,7 @@ def _constant_answer(results: Results) -> str:
     run: FinishedRun = results.finished[0]
     support = run.confusion.sum(axis=1)
     most = int(np.argmax(support))
-    name = results.settings.data.expressions[most]
+    name = results.settings.expressions[most]
     return f"Always answering {name!r} would be right for {support[most] / support.sum():.1%}."
 
 
@@ -189,10 +189,11 @@ def _cores(measured: Sequence[dict[str, float]], kind: str) -> str:
     return f"{low if low == high else f'{low} to {high}'} cores busy"
 
 
-def _number(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """ "1 seed" or "3 seeds"."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
     """ "a", "a and b" or "a, b and c"."""
     return " and ".join(filter(None, (", ".join(items[:-1]), items[-1] if items else "")))

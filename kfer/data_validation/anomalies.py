@@ -1,18 +1,27 @@
 """What is wrong or odd about the examples."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from kfer import spec
 from kfer.data_validation import names
+from kfer.settings import TaskSettings, active
+from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, Tasks
 
 ERROR, WARNING = anomalies_pb2.AnomalyInfo.ERROR, anomalies_pb2.AnomalyInfo.WARNING
 _TYPES = anomalies_pb2.AnomalyInfo
 _DATASET = "dataset"
+#: What is wrong with numbers below and above their domain, by its kind.
+_OUTSIDE = {
+    "int_domain": (_TYPES.INT_TYPE_SMALL_INT, _TYPES.INT_TYPE_BIG_INT),
+    "float_domain": (_TYPES.FLOAT_TYPE_SMALL_FLOAT, _TYPES.FLOAT_TYPE_BIG_FLOAT),
+}
+#: What the names of a label are called, where they are no classes.
+_NOUNS = {MULTI_LABEL: "labels", REGRESSION: "numbers"}
 
-#: Training examples below which a class is called rare.
+#: Training examples below which a class, or another name of a label, is called rare.
 FEW_EXAMPLES = 10
 #: Times that the largest class may outnumber the smallest.
 LARGEST_IMBALANCE = 10
@@ -31,7 +40,7 @@ def validate(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     schema: schema_pb2.Schema,
     max_bad_image_share: float,
-    tasks: Collection[str] = (spec.EXPRESSION, spec.IDENTITY),
+    tasks: Tasks,
 ) -> anomalies_pb2.Anomalies:
     """Returns what is wrong (errors) or odd (warnings) about the examples.
 
@@ -45,10 +54,10 @@ def validate(
         statistics: From `compute_statistics`.
         schema: From `infer_schema`, maybe edited.
         max_bad_image_share: Share of a split, in [0, 1], above which undecodable images are an error.
-        tasks: The tasks that are trained, of "expression" and "identity"; the others need no labels.
+        tasks: What is learned; those whose loss has no weight need no labels.
 
     Raises:
-        ValueError: There are no statistics of a training split.
+        ValueError: There are no statistics of a training split, or of the labels of a task.
     """
     training = names.split(statistics, spec.TRAIN)
     anomalies = anomalies_pb2.Anomalies(baseline=schema)
@@ -59,10 +68,8 @@ def validate(
         if not dataset.num_examples:
             continue
         found = [*_of_images(dataset, max_bad_image_share), *_of_domains(dataset, schema)]
-        if spec.EXPRESSION in tasks:
-            found += _of_expressions(dataset, training)
-        if spec.IDENTITY in tasks:
-            found += _of_identities(dataset)
+        for name, task in active(tasks).items():
+            found += _of_task(name, task, dataset, training)
         for anomaly in found:
             key = f"{anomaly.feature}: {anomaly.short}"
             anomalies.anomaly_info[key].CopyFrom(_info(anomaly))
@@ -157,73 +164,95 @@ def _of_domains(
     dataset: statistics_pb2.DatasetFeatureStatistics, schema: schema_pb2.Schema
 ) -> Iterator[_Anomaly]:
     for feature in schema.feature:
-        if not feature.HasField("int_domain"):
+        kind = feature.WhichOneof("domain_info")
+        if kind not in _OUTSIDE:
             continue
         values = names.value_range(names.feature(dataset, feature.name), names.VALUE)
-        domain = feature.int_domain
         if values is None:
             continue
-        too_big = domain.HasField("max") and values["max"] > domain.max
-        if values["min"] < domain.min or too_big:
-            allowed = f"{domain.min} to {domain.max}" if domain.HasField("max") else f"{domain.min} up"
+        domain, (too_small, too_big) = getattr(feature, kind), _OUTSIDE[kind]
+        is_too_big = domain.HasField("max") and values["max"] > domain.max
+        if is_too_big or (domain.HasField("min") and values["min"] < domain.min):
+            whole = kind == "int_domain"
+            form, missing = (".0f", spec.MISSING_LABEL) if whole else ("g", "nan")
             yield _Anomaly(
                 feature.name,
-                _TYPES.INT_TYPE_BIG_INT if too_big else _TYPES.INT_TYPE_SMALL_INT,
+                too_big if is_too_big else too_small,
                 ERROR,
                 f"Labels outside the domain in {dataset.name}",
-                f"Expected labels from {allowed}, or {spec.MISSING_LABEL} for a missing one; those of "
-                f"{dataset.name} go from {values['min']:.0f} to {values['max']:.0f}. "
-                "Check the source's labels, and `expressions` in the settings.",
+                f"Expected labels {_allowed(domain, form)}, or {missing} for a missing one; those of "
+                f"{dataset.name} go from {values['min']:{form}} to {values['max']:{form}}. "
+                "Check the source's labels, and the names of tasks in the settings.",
             )
 
 
-def _of_expressions(
+def _allowed(domain: schema_pb2.IntDomain | schema_pb2.FloatDomain, form: str) -> str:
+    if not domain.HasField("min"):
+        return f"up to {domain.max:{form}}"
+    return f"from {domain.min:{form}} " + (f"to {domain.max:{form}}" if domain.HasField("max") else "up")
+
+
+def _of_task(
+    name: str,
+    task: TaskSettings,
     dataset: statistics_pb2.DatasetFeatureStatistics,
     training: statistics_pb2.DatasetFeatureStatistics,
 ) -> Iterator[_Anomaly]:
-    yield from _of_labels(dataset, spec.EXPRESSION)
-    expression = names.feature(dataset, spec.EXPRESSION)
-    if not names.num_labelled(expression):
-        return
-    classes = names.by_name(expression)
+    feature = task.feature or name
+    yield from _of_labels(dataset, name, feature)
+    if task.kind == EMBEDDING:
+        yield from _of_people(dataset, feature)
+    elif names.num_labelled(names.feature(dataset, feature)):
+        yield from _of_names(dataset, training, feature, task.kind)
+
+
+def _of_names(
+    dataset: statistics_pb2.DatasetFeatureStatistics,
+    training: statistics_pb2.DatasetFeatureStatistics,
+    feature: str,
+    kind: str,
+) -> Iterator[_Anomaly]:
+    """What concerns single classes, or other names of a label."""
+    what = _NOUNS.get(kind, "classes")
+    classes = names.by_name(names.feature(dataset, feature))
 
     def warning(short: str, description: str) -> _Anomaly:
         return _Anomaly(
-            spec.EXPRESSION, _TYPES.CUSTOM_VALIDATION, WARNING, f"{short} {dataset.name}", description
+            feature, _TYPES.CUSTOM_VALIDATION, WARNING, f"{short} {dataset.name}", description
         )
 
     if dataset.name != spec.TRAIN:
-        trained = names.by_name(names.feature(training, spec.EXPRESSION))
+        trained = names.by_name(names.feature(training, feature))
         unknown = {name: count for name, count in classes.items() if count and not trained.get(name)}
         if unknown:
             yield warning(
-                "Untrained classes in",
-                f"{dataset.name} has classes without a training example: {_listed(unknown)}.",
+                f"Untrained {what} in",
+                f"{dataset.name} has {what} without a training example: {_listed(unknown)}.",
             )
         return
     rare = {name: count for name, count in classes.items() if count < FEW_EXAMPLES}
     if rare:
         yield warning(
-            "Rare classes in",
-            f"Classes with fewer than {FEW_EXAMPLES} training examples: {_listed(rare)}.",
+            f"Rare {what} in",
+            f"{what.capitalize()} with fewer than {FEW_EXAMPLES} training examples: {_listed(rare)}.",
         )
+    if kind != CLASSES:
+        return
     present = {name: count for name, count in classes.items() if count}
     largest, smallest = (choose(present, key=present.__getitem__) for choose in (max, min))
     if present[largest] > LARGEST_IMBALANCE * present[smallest]:
         yield warning(
             "Unbalanced classes in",
             f"There are {present[largest] / present[smallest]:.1f} times as many examples of {largest} "
-            f"({present[largest]:,}) as of {smallest} ({present[smallest]:,}); "
+            f"({present[largest]:,.0f}) as of {smallest} ({present[smallest]:,.0f}); "
             f"expected at most {LARGEST_IMBALANCE} times.",
         )
 
 
-def _of_identities(dataset: statistics_pb2.DatasetFeatureStatistics) -> Iterator[_Anomaly]:
-    yield from _of_labels(dataset, spec.IDENTITY)
-    people = names.feature(dataset, spec.IDENTITY).string_stats.unique
-    if people == 1:
+def _of_people(dataset: statistics_pb2.DatasetFeatureStatistics, feature: str) -> Iterator[_Anomaly]:
+    if names.feature(dataset, feature).string_stats.unique == 1:
         yield _Anomaly(
-            spec.IDENTITY,
+            feature,
             _TYPES.FEATURE_TYPE_LOW_UNIQUE,
             _severity_in(dataset.name),
             f"Fewer than two people in {dataset.name}",
@@ -231,28 +260,30 @@ def _of_identities(dataset: statistics_pb2.DatasetFeatureStatistics) -> Iterator
         )
 
 
-def _of_labels(dataset: statistics_pb2.DatasetFeatureStatistics, label: str) -> Iterator[_Anomaly]:
-    """What concerns either task: no label at all, or identical images that disagree."""
-    split, feature = dataset.name, names.feature(dataset, label)
-    if not names.num_labelled(feature):
+def _of_labels(
+    dataset: statistics_pb2.DatasetFeatureStatistics, task: str, feature: str
+) -> Iterator[_Anomaly]:
+    """What concerns any task: no label at all, or identical images that disagree."""
+    split, labels = dataset.name, names.feature(dataset, feature)
+    if not names.num_labelled(labels):
         yield _Anomaly(
-            label,
+            feature,
             _TYPES.FEATURE_TYPE_NOT_PRESENT,
             _severity_in(split),
-            f"No {label} label in {split}",
-            f"Expected at least one example of {split} with a label for {label}; none of "
-            f"{dataset.num_examples:,} has one. Add a source that has, or turn the task off with "
-            f"training.{label}_weight 0.",
+            f"No {task} label in {split}",
+            f"Expected at least one example of {split} with a label for {task}; none of "
+            f"{dataset.num_examples:,} has one. Add a source that has the feature {feature!r}, or turn "
+            f"the task off with tasks.{task}.weight 0.",
         )
-    groups = names.number(feature, names.CONTRADICTED)
+    groups = names.number(labels, names.CONTRADICTED)
     if groups:
         yield _Anomaly(
-            label,
+            feature,
             _TYPES.CUSTOM_VALIDATION,
             WARNING,
             f"Contradictory labels in {split}",
             f"{groups:,} groups of identical images, the first of them in {split}, have several labels "
-            f"for {label}; such as {', '.join(names.filenames(feature, names.CONTRADICTED))}.",
+            f"for {feature}; such as {', '.join(names.filenames(labels, names.CONTRADICTED))}.",
         )
 
 
@@ -260,5 +291,7 @@ def _severity_in(split: str) -> int:
     return ERROR if split == spec.TRAIN else WARNING
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+def _listed(counts: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{name} ({count:,.{0 if count == int(count) else 1}f})" for name, count in counts.items()
+    )

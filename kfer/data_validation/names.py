@@ -4,7 +4,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from kfer import spec
 
-#: The features with labels.
+#: The labels that every example has a place for.
 LABELS = (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE)
 
 #: Images of a split, and how many names of their files are kept.
@@ -22,6 +22,8 @@ RANGE = ("min", "mean", "max")
 WIDTH, HEIGHT, BRIGHTNESS = "width", "height", "brightness"
 VALUE = "value"
 IMAGES_A_PERSON = "images_a_person"
+#: How much there is of each name of a label: the examples of a class, the sum of the shares or of the
+#: numbers in [0, 1] of one among several, the numbers of a regression that are not missing.
 BY_NAME = "examples_by_name"
 
 
@@ -75,14 +77,29 @@ def filenames(statistics: statistics_pb2.FeatureNameStatistics, name: str) -> li
     return text.split("\n") if text else []
 
 
-def by_name(statistics: statistics_pb2.FeatureNameStatistics) -> dict[str, int]:
-    """Returns the examples of each class, in the order of the labels; empty for identities."""
+def by_name(statistics: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
+    """Returns `BY_NAME`, in the order of the label; empty for identities."""
     for one in statistics.custom_stats:
         if one.name == BY_NAME:
-            return {bucket.label: int(bucket.sample_count) for bucket in one.rank_histogram.buckets}
+            return {bucket.label: bucket.sample_count for bucket in one.rank_histogram.buckets}
     return {}
 
 
+def further(dataset: statistics_pb2.DatasetFeatureStatistics) -> list[str]:
+    """Returns which labels examples have besides `LABELS`."""
+    features = [one.path.step[0] for one in dataset.features]
+    return [name for name in features if name != spec.IMAGE and name not in LABELS]
+
+
 def num_labelled(statistics: statistics_pb2.FeatureNameStatistics) -> int:
-    """Returns how many examples have a label."""
-    return int(statistics.string_stats.common_stats.num_non_missing)
+    """Returns how many examples have a label, or a part of it."""
+    return int(_common(statistics).num_non_missing)
+
+
+def num_missing(statistics: statistics_pb2.FeatureNameStatistics) -> int:
+    """Returns how many examples have no label."""
+    return int(_common(statistics).num_missing)
+
+
+def _common(statistics: statistics_pb2.FeatureNameStatistics) -> statistics_pb2.CommonStatistics:
+    return getattr(statistics, statistics.WhichOneof("stats")).common_stats

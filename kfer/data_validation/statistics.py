@@ -15,19 +15,10 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from kfer import preprocessing, spec
 from kfer.data_validation import names
 from kfer.progress import progress
+from kfer.settings import LabelSettings
+from kfer.settings.tasks import CLASSES, EMBEDDING, REGRESSION
 
-_ROW = np.dtype(
-    [
-        ("num_bytes", np.int64),
-        ("decodes", np.bool_),
-        ("height", np.int32),
-        ("width", np.int32),
-        ("brightness", np.float32),
-        ("blank", np.bool_),
-        ("digest", np.uint64),
-        *((label, np.int64) for label in names.LABELS),
-    ]
-)
+_LABELS = "labels"
 _EXAMPLES_A_TASK = 64
 #: Grey levels from darkest to lightest in a blank image: JPEG leaves a few where there was one.
 _FLAT = 4
@@ -37,7 +28,7 @@ _TOP_VALUES, _RANK_VALUES = 20, 1000
 
 def compute_statistics(
     splits: Mapping[str, Iterable[Mapping[str, Any]]],
-    expressions: Sequence[str],
+    labels: Mapping[str, LabelSettings],
     source_names: Sequence[str],
 ) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Returns the statistics of each split, as TensorFlow Data Validation reads them.
@@ -47,30 +38,59 @@ def compute_statistics(
 
     Args:
         splits: Examples of each split, read once: `image` (encoded bytes), `expression`, `identity`,
-            `source` (integers, -1 where missing) and `filename`.
-        expressions: The expression classes, in the order of their labels.
+            `source` (integers, -1 where missing), `filename`, and what `labels` names.
+        labels: What examples carry, by feature; of classes, all names.
         source_names: The sources, in the order of their labels.
     """
+    labels = {
+        spec.EXPRESSION: LabelSettings(CLASSES),
+        spec.IDENTITY: LabelSettings(EMBEDDING),
+        spec.SOURCE: LabelSettings(CLASSES, tuple(source_names)),
+        **labels,
+    }
     rows, filenames = {}, {}
     for split, examples in splits.items():
-        rows[split], filenames[split] = _examine(split, examples)
+        rows[split], filenames[split] = _examine(split, examples, _row_type(labels))
     statistics = statistics_pb2.DatasetFeatureStatisticsList()
     for split in splits:
         dataset = statistics.datasets.add(name=split, num_examples=len(rows[split]))
         _add_image(dataset, rows[split], filenames[split])
-        for label, class_names in zip(names.LABELS, (expressions, (), source_names), strict=True):
-            _add_label(dataset, label, rows[split][label], class_names)
-    _add_duplicates(statistics, rows, filenames)
+        for name, label in labels.items():
+            add = _add_classes if label.is_integer else _add_numbers
+            add(dataset, name, rows[split][_LABELS][name], label)
+    told_apart = [name for name, label in labels.items() if label.is_integer and name != spec.SOURCE]
+    _add_duplicates(statistics, rows, filenames, told_apart)
     return statistics
 
 
-def _examine(split: str, examples: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, list[str]]:
+def _row_type(labels: Mapping[str, LabelSettings]) -> np.dtype:
+    columns = [
+        (name, np.int64) if label.is_integer else (name, np.float32, (len(label.names),))
+        for name, label in labels.items()
+    ]
+    return np.dtype(
+        [
+            ("num_bytes", np.int64),
+            ("decodes", np.bool_),
+            ("height", np.int32),
+            ("width", np.int32),
+            ("brightness", np.float32),
+            ("blank", np.bool_),
+            ("digest", np.uint64),
+            (_LABELS, columns),
+        ]
+    )
+
+
+def _examine(
+    split: str, examples: Iterable[Mapping[str, Any]], row_type: np.dtype
+) -> tuple[np.ndarray, list[str]]:
     total = len(examples) if isinstance(examples, Sized) else None
     watched = iter(progress(examples, f"{split} images examined", total))
-    parts, filenames = [np.empty(0, _ROW)], []
+    parts, filenames = [np.empty(0, row_type)], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tasks = (
-            pool.submit(_examine_some, chunk)
+            pool.submit(_examine_some, chunk, row_type)
             for chunk in iter(lambda: list(islice(watched, _EXAMPLES_A_TASK)), [])
         )
         for rows, some_filenames in _results_in_order(tasks, 2 * (os.cpu_count() or 1)):
@@ -90,12 +110,12 @@ def _results_in_order(tasks: Iterator[Future], ahead: int) -> Iterator[Any]:
         yield waiting.popleft().result()
 
 
-def _examine_some(examples: list[Mapping[str, Any]]) -> tuple[np.ndarray, list[str]]:
-    rows = np.zeros(len(examples), _ROW)
+def _examine_some(examples: list[Mapping[str, Any]], row_type: np.dtype) -> tuple[np.ndarray, list[str]]:
+    rows = np.zeros(len(examples), row_type)
     for row, example in zip(rows, examples, strict=True):
         row["num_bytes"] = len(example[spec.IMAGE])
-        for label in names.LABELS:
-            row[label] = example[label]
+        for label in row_type[_LABELS].names or ():
+            row[_LABELS][label] = example[label]
         try:
             pixels = preprocessing.decode(tf.constant(example[spec.IMAGE]), 3).numpy()
         except tf.errors.InvalidArgumentError:
@@ -134,14 +154,14 @@ def _add_image(
         _add_range(feature, name, decoded[name])
 
 
-def _add_label(
+def _add_classes(
     dataset: statistics_pb2.DatasetFeatureStatistics,
-    label: str,
+    name: str,
     values: np.ndarray,
-    class_names: Sequence[str],
+    label: LabelSettings,
 ) -> None:
     feature = dataset.features.add(type=statistics_pb2.FeatureNameStatistics.INT)
-    feature.path.step.append(label)
+    feature.path.step.append(name)
     known = values[values != spec.MISSING_LABEL]
     stats = feature.string_stats
     _fill_common(stats.common_stats, len(known), len(values) - len(known))
@@ -154,20 +174,48 @@ def _add_label(
         if rank < _TOP_VALUES:
             stats.top_values.add(value=value, frequency=count)
     _add_range(feature, names.VALUE, known)
-    if label == spec.IDENTITY:
+    if name == spec.IDENTITY:
         _add_range(feature, names.IMAGES_A_PERSON, counts)
-    if class_names:
+    _add_by_name(feature, label, [np.sum(known == rank) for rank in range(len(label.names))])
+
+
+def _add_numbers(
+    dataset: statistics_pb2.DatasetFeatureStatistics,
+    name: str,
+    values: np.ndarray,
+    label: LabelSettings,
+) -> None:
+    feature = dataset.features.add(type=statistics_pb2.FeatureNameStatistics.FLOAT)
+    feature.path.step.append(name)
+    there = ~np.isnan(values)
+    num_labelled = there.any(axis=1).sum()
+    known = values[there].astype(np.float64)
+    stats = feature.num_stats
+    _fill_common(stats.common_stats, num_labelled, len(values) - num_labelled, len(label.names))
+    if len(known):
+        stats.mean, stats.std_dev, stats.median = known.mean(), known.std(), np.median(known)
+        stats.min, stats.max, stats.num_zeros = known.min(), known.max(), np.sum(known == 0)
+    _add_range(feature, names.VALUE, known)
+    counted = there if label.kind == REGRESSION else np.where(there, values, 0.0)
+    _add_by_name(feature, label, counted.sum(axis=0, dtype=np.float64))
+
+
+def _add_by_name(
+    feature: statistics_pb2.FeatureNameStatistics,
+    label: LabelSettings,
+    counts: Sequence[float] | np.ndarray,
+) -> None:
+    if label.names:
         by_name = feature.custom_stats.add(name=names.BY_NAME).rank_histogram
-        for rank, name in enumerate(class_names):
-            by_name.buckets.add(
-                low_rank=rank, high_rank=rank, label=name, sample_count=np.sum(known == rank)
-            )
+        for rank, (name, count) in enumerate(zip(label.names, counts, strict=True)):
+            by_name.buckets.add(low_rank=rank, high_rank=rank, label=name, sample_count=count)
 
 
 def _add_duplicates(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     rows: Mapping[str, np.ndarray],
     filenames: Mapping[str, list[str]],
+    labels: Sequence[str],
 ) -> None:
     if not statistics.datasets:
         return
@@ -179,8 +227,7 @@ def _add_duplicates(
     is_first = np.zeros(len(everything), bool)
     is_first[first] = True
     contradicted = {
-        label: _contradicted_groups(group, everything[label], len(first))
-        for label in (spec.EXPRESSION, spec.IDENTITY)
+        label: _contradicted_groups(group, everything[_LABELS][label], len(first)) for label in labels
     }
     ends = np.cumsum([len(part) for part in rows.values()])
     group_of = dict(zip(rows, np.split(group, ends[:-1]), strict=True))
@@ -207,12 +254,14 @@ def _contradicted_groups(group: np.ndarray, labels: np.ndarray, num_groups: int)
     return np.bincount(pairs[:, 0], minlength=num_groups) > 1
 
 
-def _fill_common(common: statistics_pb2.CommonStatistics, num_present: int, num_missing: int) -> None:
+def _fill_common(
+    common: statistics_pb2.CommonStatistics, num_present: int, num_missing: int, values_each: int = 1
+) -> None:
     common.num_non_missing, common.num_missing = num_present, num_missing
-    common.tot_num_values = num_present
+    common.tot_num_values = num_present * values_each
     if num_present:
-        common.min_num_values = common.max_num_values = 1
-        common.avg_num_values = 1.0
+        common.min_num_values = common.max_num_values = values_each
+        common.avg_num_values = values_each
 
 
 def _add_range(feature: statistics_pb2.FeatureNameStatistics, name: str, values: np.ndarray) -> None:

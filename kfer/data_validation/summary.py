@@ -15,7 +15,10 @@ def summary(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str
         statistics: From `compute_statistics`.
 
     Returns:
-        For each split: `num_examples`; `expressions`: examples of each class by its name;
+        For each split: `num_examples`; `expressions`: examples of each class by its name; `labels`: of
+        each label besides expression and identity, how many examples are `missing` it, and `by_name`,
+        how much there is of each name (see `kfer.data_validation.names.BY_NAME`), and `values`: `min`,
+        `mean` and `max` of its numbers, or None for classes and where nothing is labelled;
         `without_expression`, `without_identity`: examples without the label; `num_people`; `sources`:
         examples of each by its name; `undecodable_images`, `blank_images`; `repeated_images`: identical
         to an earlier one of the split; `images_in_training`: identical to a training image;
@@ -32,11 +35,14 @@ def _summary_of_split(dataset: statistics_pb2.DatasetFeatureStatistics) -> dict[
     )
     return {
         "num_examples": int(dataset.num_examples),
-        "expressions": names.by_name(expression),
-        "without_expression": int(expression.string_stats.common_stats.num_missing),
-        "without_identity": int(identity.string_stats.common_stats.num_missing),
+        "expressions": _counts(expression),
+        "labels": {
+            label: _summary_of_label(names.feature(dataset, label)) for label in names.further(dataset)
+        },
+        "without_expression": names.num_missing(expression),
+        "without_identity": names.num_missing(identity),
         "num_people": int(identity.string_stats.unique),
-        "sources": names.by_name(source),
+        "sources": _counts(source),
         "undecodable_images": names.number(image, names.UNDECODABLE),
         "blank_images": names.number(image, names.BLANK),
         "repeated_images": names.number(image, names.REPEATED),
@@ -48,3 +54,16 @@ def _summary_of_split(dataset: statistics_pb2.DatasetFeatureStatistics) -> dict[
         "brightness": names.value_range(image, names.BRIGHTNESS),
         "images_a_person": names.value_range(identity, names.IMAGES_A_PERSON),
     }
+
+
+def _summary_of_label(statistics: statistics_pb2.FeatureNameStatistics) -> dict[str, Any]:
+    is_integer = statistics.type == statistics_pb2.FeatureNameStatistics.INT
+    return {
+        "missing": names.num_missing(statistics),
+        "by_name": _counts(statistics) if is_integer else names.by_name(statistics),
+        "values": None if is_integer else names.value_range(statistics, names.VALUE),
+    }
+
+
+def _counts(statistics: statistics_pb2.FeatureNameStatistics) -> dict[str, int]:
+    return {name: int(count) for name, count in names.by_name(statistics).items()}

@@ -1,6 +1,6 @@
 """CMU Face Images: 20 people, each with four expressions, four poses, with and without sunglasses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,10 +18,15 @@ _POSES = ("left", "right", "straight", "up")
 _EXPRESSIONS = ("angry", "happy", "neutral", "sad")
 _EYES = ("open", "sunglasses")
 _REDUCED_SIZES = ("2", "4")
+#: Of five people in the order of their names, the splits that they go to.
+_SPLIT_OF_FIVE = (spec.TRAIN, spec.TRAIN, spec.TRAIN, spec.VALIDATION, spec.TEST)
 
 
 class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
-    """One split, train; every image has an identity, an expression, a pose and the eyes' state.
+    """Every image has an identity, an expression, a pose and the eyes' state.
+
+    Config all has one split, train. Config people has nobody in two splits: of each five people, in the
+    order of their names, the first three are in train, the fourth in validation and the fifth in test.
 
     The copies at half and quarter size, whose names end in _2 and _4, are left out.
     """
@@ -29,6 +34,11 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
     FOLDER = "cmu_faces"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="all", description="Everything in train."),
+        tfds.core.BuilderConfig(name="people", description="Train, validation, test: other people."),
+    ]
+    DEFAULT_BUILDER_CONFIG_NAME = "all"
     MANUAL_DOWNLOAD_INSTRUCTIONS = _ADVICE
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -63,10 +73,18 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
             raise ValueError(f"{source} holds no PGM images. {_ADVICE}")
         people = sorted({label[spec.IDENTITY] for label in labels.values()})
         self.info.features[spec.IDENTITY].names = people
-        return {spec.TRAIN: self._generate_examples(source, labels)}
+        if self.builder_config.name == "all":
+            return {spec.TRAIN: self._generate_examples(source, labels)}
+        splits = _split_people(people, source)
+        return {
+            split: self._generate_examples(
+                source, {name: label for name, label in labels.items() if label[spec.IDENTITY] in own}
+            )
+            for split, own in splits.items()
+        }
 
     def _generate_examples(
-        self, source: Path, labels: dict[str, dict[str, str]]
+        self, source: Path, labels: Mapping[str, Mapping[str, str]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, content in archives.read_files(source, labels.__contains__, _ADVICE):
             filename = "/".join(PurePosixPath(name).parts[-2:])
@@ -74,6 +92,18 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
                 filename,
                 {spec.IMAGE: pgm.to_png(content), spec.FILENAME: filename, **labels[name]},
             )
+
+
+def _split_people(people: Sequence[str], source: Path) -> dict[str, set[str]]:
+    if len(people) < len(_SPLIT_OF_FIVE):
+        raise ValueError(
+            f"{source} has {len(people)} people; expected at least {len(_SPLIT_OF_FIVE)}, to split them. "
+            f"{_ADVICE}"
+        )
+    splits: dict[str, set[str]] = {split: set() for split in spec.SPLITS}
+    for number, person in enumerate(people):
+        splits[_SPLIT_OF_FIVE[number % len(_SPLIT_OF_FIVE)]].add(person)
+    return splits
 
 
 def _labels(name: str, source: Path) -> dict[str, str]:

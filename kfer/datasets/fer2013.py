@@ -32,7 +32,8 @@ _CSV_EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neu
 #: FER+'s columns in the order of spec.EXPRESSIONS, then the eighth, which kfer has no name for.
 _VOTE_COLUMNS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 _ALL_VOTE_COLUMNS = (*_VOTE_COLUMNS, "contempt", "unknown", "NF")
-_DISTRIBUTION_SIZE = 8
+#: How many of them the configs with distributions have shares of.
+_DISTRIBUTION_SIZES = {"ferplus_distribution": 8, "ferplus_distribution_seven": 7}
 
 
 class KferFer2013(tfds.core.GeneratorBasedBuilder):
@@ -42,8 +43,8 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
     """
 
     FOLDER = "fer2013"
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First version.", "1.1.0": "Examples say which set they come from."}
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="seven_class", description="All seven expressions."),
         tfds.core.BuilderConfig(name="six_class", description="Without disgust, which is rare."),
@@ -56,6 +57,10 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
             name="ferplus_distribution",
             description="The shares of FER+'s votes over the seven expressions and contempt, single "
             "votes left out, and the majority's expression where there is one.",
+        ),
+        tfds.core.BuilderConfig(
+            name="ferplus_distribution_seven",
+            description="The same without contempt: shares over the seven expressions alone.",
         ),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "seven_class"
@@ -71,10 +76,12 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
             spec.IMAGE: tfds.features.Image(shape=(None, None, 1)),
             spec.EXPRESSION: tfds.features.ClassLabel(names=names),
             spec.FILENAME: tfds.features.Text(),
+            # Where test images are of both sets, figures of each: evaluation.slices=("usage",).
+            "usage": tfds.features.ClassLabel(names=list(_SPLITS)),
         }
-        if self.builder_config.name == "ferplus_distribution":
+        if self.builder_config.name in _DISTRIBUTION_SIZES:
             features["expression_distribution"] = tfds.features.Tensor(
-                shape=(_DISTRIBUTION_SIZE,), dtype=np.float32
+                shape=(_DISTRIBUTION_SIZES[self.builder_config.name],), dtype=np.float32
             )
         return tfds.core.DatasetInfo(
             builder=self,
@@ -96,19 +103,20 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
         if not is_csv:
             _check_names(source)
         return {
-            split: self._generate_examples(read(source, usage), label_of)
+            split: self._generate_examples(read(source, usage), usage, label_of)
             for usage, split in _SPLITS.items()
         }
 
     def _generate_examples(
         self,
         images: Iterator[tuple[str, str, bytes]],
+        usage: str,
         label_of: Callable[[str, str], dict[str, Any] | None],
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for filename, expression, content in images:
             labels = label_of(filename, expression)
             if labels is not None:
-                yield filename, {spec.IMAGE: content, spec.FILENAME: filename, **labels}
+                yield filename, {spec.IMAGE: content, spec.FILENAME: filename, "usage": usage, **labels}
 
     def _labels(self, download_dir: Path, is_csv: bool) -> Callable[[str, str], dict[str, Any] | None]:
         """A function from file name and own label to the example's labels; None drops it."""
@@ -120,7 +128,8 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
         votes = _read_votes(download_dir, is_csv)
         if config == "ferplus_majority":
             return lambda filename, _: _majority_labels(votes, filename)
-        return lambda filename, _: _distribution_labels(votes, filename)
+        size = _DISTRIBUTION_SIZES[config]
+        return lambda filename, _: _distribution_labels(votes, filename, size)
 
 
 def _check_names(source: Path) -> None:
@@ -221,11 +230,13 @@ def _majority_labels(votes: Mapping[str, np.ndarray], filename: str) -> dict[str
     return None if expression == spec.MISSING_LABEL else {spec.EXPRESSION: expression}
 
 
-def _distribution_labels(votes: Mapping[str, np.ndarray], filename: str) -> dict[str, Any] | None:
+def _distribution_labels(
+    votes: Mapping[str, np.ndarray], filename: str, size: int
+) -> dict[str, Any] | None:
     if filename not in votes:
         return None
     reliable = _reliable_votes(votes[filename])
-    named = reliable[:_DISTRIBUTION_SIZE]
+    named = reliable[:size]
     if not named.sum():
         return None
     return {

@@ -35,8 +35,11 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
     has each expression equally often, to within one.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version. Goes up when a drawing changes."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {
+        "1.1.0": "Adds head_pose and relative_landmarks.",
+        "1.0.0": "First version. Goes up when a drawing changes.",
+    }
 
     def __init__(
         self,
@@ -107,6 +110,18 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
                 dtype=np.float32,
                 doc=f"(y, x) in pixels of {', '.join(drawing.LANDMARKS)}.",
             ),
+            "relative_landmarks": tfds.features.Tensor(
+                shape=(2 * len(drawing.LANDMARKS),),
+                dtype=np.float32,
+                doc="The landmarks, y before x, as shares of the image's side: what a network can "
+                "learn, whatever size it sees the whole image at.",
+            ),
+            "head_pose": tfds.features.Tensor(
+                shape=(len(drawing.HEAD_POSE),),
+                dtype=np.float32,
+                doc=f"{', '.join(drawing.HEAD_POSE)} in radians: turn to the image's right, nod "
+                "downwards, turn clockwise in the image's plane.",
+            ),
             "box": tfds.features.Tensor(
                 shape=(4,),
                 dtype=np.float32,
@@ -152,6 +167,8 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
                         spec.FILENAME: filename,
                         "action_units": face.action_units,
                         "landmarks": face.landmarks,
+                        "relative_landmarks": face.landmarks.reshape(-1) / config.image_size,
+                        "head_pose": face.head_pose,
                         "box": face.box,
                     },
                 )

@@ -1,17 +1,22 @@
 """A network's figures on held-out examples."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from kfer import spec
-from kfer.evaluation import reports
+from kfer import metrics, spec
+from kfer.evaluation import identity, reports
+from kfer.evaluation.answers import Answers
+from kfer.evaluation.calibration import calibration_report
+from kfer.evaluation.faces import Faces, Pairs, similarities_of
+from kfer.evaluation.slices import Attribute, as_dict, slice_reports, worst_slices
 from kfer.input_pipeline import Decoded, DecodedPairs
-from kfer.pairs import has_pairs, make_pairs
-from kfer.settings import EvaluationSettings
+from kfer.pairs import has_pairs
+from kfer.settings import EvaluationSettings, TaskSettings
+from kfer.settings.tasks import CLASSES, EMBEDDING, SOFT_CLASSES
 
 _log = logging.getLogger(__name__)
 _BATCH_SIZE = 256
@@ -23,100 +28,237 @@ def evaluate(
     test: Decoded,
     validation: Decoded,
     pairs: DecodedPairs | None,
-    expressions: Sequence[str],
+    tasks: Mapping[str, TaskSettings],
+    names: Mapping[str, Sequence[str]],
     settings: EvaluationSettings,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Judges every head that the network has.
+    """Judges every task that the network has an output for.
 
     Verification is judged on the dataset's own pairs or, without them, on pairs made of the test
-    split's people. The threshold for use is chosen on pairs of the validation split's people.
+    split's people. The threshold for use and the temperatures are chosen on the validation split: nothing
+    is chosen on what the network is judged by.
 
     Args:
-        network: Gives "expression" logits, or "embedding", or both.
+        network: Gives logits or numbers by the name of the task, and "embedding" for identity.
         test: Judged on, and used for nothing else.
-        validation: Held-out people for the threshold.
+        validation: Held-out examples and people, for the threshold and the temperatures.
         pairs: The dataset's own pairs, of people not trained on.
-        expressions: Names of the expression classes, in the order of the logits.
-        settings: Rates, folds, seed.
+        tasks: What the outputs are; one that the network has no output for is left out.
+        names: Of the sources, under "source", and of the values of each attribute in `settings.slices`,
+            by feature. Without names of the sources there are no slices of them.
+        settings: Rates, folds, slices, resamples, seed.
 
     Returns:
-        A JSON-able report with "expression", "verification", "identification" and "threshold" (each
-        None where its head or its labels are missing), "metrics" (for each head, the figure that a
-        blessing depends on) and "examples" (positions in the test split that are worth showing); and the
-        predictions on the test split, "probabilities" and "embedding".
+        The predictions on the test split, "probabilities" of the expressions and "embedding", and of
+        the verification pairs "similarities", "same" and "folds", after a JSON-able report of
+
+        - "expression", "verification", "identification" and "threshold", each None where its output or
+          its labels are missing;
+        - "metrics", the figures that a blessing depends on, "expression_accuracy" and
+          "verification_accuracy": None where one could not be measured, absent without its output;
+        - "examples", positions in the test split that are worth showing;
+        - "tasks", by name: "kind", what the report of its kind has (of identity the main figures),
+          and "intervals", of figures their `value`, `low` and `high`, the ends of the 95 % interval from
+          drawing "num_drawn" of what "drawn" says ("people", "examples", "pairs"). None without labels;
+        - "calibration", by name, as `calibration_report` has it;
+        - "slices" and "worst_slices", as `slice_reports` and `worst_slices` have them.
+
+    Raises:
+        ValueError: The examples lack a label, an attribute to slice by is none of classes with names, or
+            an output is not finite.
     """
-    predictions: dict[str, np.ndarray] = {}
+    tasks = {name: task for name, task in tasks.items() if _output_of(name, task) in network.output}
+    attributes = _attributes(test, tasks, names, settings)
+    answers, faces = _said(network, test, np.arange(len(test)), tasks, settings)
+    # Of validation, only what is needed: its images may be many.
+    held_out, held_out_faces = _said(network, validation, _labelled(validation, tasks), tasks, settings)
     report: dict[str, Any] = dict.fromkeys(("expression", "verification", "identification", "threshold"))
-    report["metrics"] = {}
-    report["examples"] = {"right": [], "wrong": []}
-    outputs = _predict(network, test.images)
-    if spec.EXPRESSION in outputs:
+    report |= {"metrics": {}, "examples": {"right": [], "wrong": []}}
+    report["tasks"] = {name: _task_report(name, task, settings) for name, task in answers.items()}
+    predictions: dict[str, np.ndarray] = {}
+    expression = answers.get(spec.EXPRESSION)
+    if expression and expression.task.kind in (CLASSES, SOFT_CLASSES):
+        predictions["probabilities"] = expression.probabilities().astype(np.float32)
         report["metrics"]["expression_accuracy"] = None
-        probabilities = _softmax(outputs[spec.EXPRESSION])
-        predictions["probabilities"] = probabilities
-        if (test.expression >= 0).any():
-            report["expression"] = reports.expression_report(test.expression, probabilities, expressions)
+        if expression.counts.any():
+            report["expression"] = expression.report()
             report["metrics"]["expression_accuracy"] = report["expression"]["accuracy"]
             report["examples"] = reports.examples_to_show(
-                test.expression, probabilities, _EXAMPLES_TO_SHOW
+                expression.single_labels, predictions["probabilities"], _EXAMPLES_TO_SHOW
             )
-    if spec.EMBEDDING in outputs:
-        embeddings = predictions["embedding"] = outputs[spec.EMBEDDING]
-        verification = _verification(network, embeddings, test, pairs, settings)
-        report["verification"] = verification
-        report["metrics"]["verification_accuracy"] = verification and verification["accuracy"]
-        if has_pairs(test.identity):
-            report["identification"] = reports.identification_report(embeddings, test.identity)
-        report["threshold"] = _threshold(network, validation, settings)
+    judged: dict[str, Answers | Faces] = {**answers}
+    if faces is not None:
+        predictions["embedding"] = faces.embeddings
+        report["threshold"] = _threshold(held_out_faces, settings)
+        judged[spec.IDENTITY] = faces.accepted_from(report["threshold"])
+        told = _own_pairs(network, pairs, settings) or faces.pairs
+        predictions |= vars(told) if told else {}
+        report |= _identity_reports(faces, told, settings)
+        report["metrics"]["verification_accuracy"] = (
+            report["verification"] and report["verification"]["accuracy"]
+        )
+        report["tasks"][spec.IDENTITY] = report.pop(spec.IDENTITY)
+    report["calibration"] = _calibration(held_out, answers) if settings.calibrate else {}
+    report["slices"] = slice_reports(attributes, judged, settings)
+    report["worst_slices"] = worst_slices(report["slices"])
     return report, predictions
 
 
-def _verification(
-    network: keras.Model,
-    embeddings: np.ndarray,
+def _output_of(name: str, task: TaskSettings) -> str:
+    return spec.EMBEDDING if task.kind == EMBEDDING else name
+
+
+def _attributes(
     test: Decoded,
-    pairs: DecodedPairs | None,
+    tasks: Mapping[str, TaskSettings],
+    names: Mapping[str, Sequence[str]],
     settings: EvaluationSettings,
-) -> dict[str, Any] | None:
-    if pairs is not None:
-        embeddings_a, embeddings_b = (
-            _predict(network, images)[spec.EMBEDDING] for images in (pairs.images_a, pairs.images_b)
-        )
-        same, folds = pairs.same, pairs.fold if (pairs.fold >= 0).all() else None
-        similarities = np.sum(embeddings_a * embeddings_b, axis=1)
-    elif has_pairs(test.identity):
-        first, second, same = make_pairs(test.identity, settings.max_pairs, settings.seed)
-        similarities, folds = np.sum(embeddings[first] * embeddings[second], axis=1), None
-    else:
-        _log.warning("  the test split has no two images of one person: verification is not judged")
+) -> dict[str, Attribute]:
+    """By what the test examples are sliced: source, classes of tasks, and what the settings name."""
+    named: dict[str, Sequence[str]] = {}
+    if spec.SOURCE in names:
+        named[spec.SOURCE] = names[spec.SOURCE]
+    for name, task in tasks.items():
+        if task.kind == CLASSES:
+            named[task.feature or name] = task.names
+    for attribute in settings.slices:
+        if not names.get(attribute) and attribute not in named:
+            raise ValueError(
+                f"evaluation.slices: expected attributes whose values have names; {attribute!r} has none"
+            )
+        named.setdefault(attribute, names.get(attribute, ()))
+    attributes = {}
+    for feature, values in named.items():
+        labels = test.label(feature)
+        if labels.dtype.kind != "i":
+            raise ValueError(
+                f"evaluation.slices: expected attributes whose labels are classes; {feature!r} has an "
+                f"array of {labels.dtype} {list(labels.shape)}"
+            )
+        attributes[feature] = Attribute(labels, values)
+    return attributes
+
+
+def _labelled(examples: Decoded, tasks: Mapping[str, TaskSettings]) -> np.ndarray:
+    """Positions of the examples that have a label of any task."""
+    labelled = np.zeros(len(examples), bool)
+    for name, task in tasks.items():
+        labels = examples.label(task.feature or name)
+        labelled |= labels >= 0 if labels.ndim == 1 else ~np.isnan(labels).all(axis=1)
+    return np.flatnonzero(labelled)
+
+
+def _said(
+    network: keras.Model,
+    examples: Decoded,
+    positions: np.ndarray,
+    tasks: Mapping[str, TaskSettings],
+    settings: EvaluationSettings,
+) -> tuple[dict[str, Answers], Faces | None]:
+    """What the network says of the examples at these positions."""
+    if not len(positions):
+        return {}, None
+    outputs = _predict(network, examples.images, positions)
+    people = examples.label(spec.IDENTITY)[positions]
+    answers, faces = {}, None
+    for name, task in tasks.items():
+        labels = examples.label(task.feature or name)[positions]
+        if task.kind == EMBEDDING:
+            faces = Faces(labels, outputs[spec.EMBEDDING], settings)
+        else:
+            answers[name] = Answers(task, labels, outputs[name], people)
+    return answers, faces
+
+
+def _task_report(name: str, answers: Answers, settings: EvaluationSettings) -> dict[str, Any] | None:
+    if not answers.counts.any():
+        _log.warning("  no test example has a label for %s: it is not judged", name)
         return None
-    return reports.verification_report(
-        similarities, same, folds, settings.folds, settings.false_accept_rates
+    intervals = answers.intervals(settings.resamples, settings.seed)
+    return {
+        "kind": answers.task.kind,
+        **answers.report(),
+        "intervals": {figure: as_dict(interval) for figure, interval in intervals.items()},
+        **answers.drawn(),
+    }
+
+
+def _calibration(
+    validation: Mapping[str, Answers], test: Mapping[str, Answers]
+) -> dict[str, dict[str, Any]]:
+    found = {}
+    for name, judged in test.items():
+        if name not in validation or not (validation[name].counts.any() and judged.counts.any()):
+            continue
+        report = calibration_report(validation[name], judged)
+        if report is not None:
+            found[name] = report
+            if report["temperature"] is None:
+                _log.warning("  the validation split determines no temperature for %s", name)
+    return found
+
+
+def _threshold(validation: Faces | None, settings: EvaluationSettings) -> dict[str, float] | None:
+    if validation is None or validation.pairs is None:
+        _log.warning("  the validation split has too few people to make pairs of: no threshold is chosen")
+        return None
+    made = validation.pairs
+    return identity.choose_threshold(made.similarities, made.same, settings.threshold_false_accept_rate)
+
+
+def _own_pairs(
+    network: keras.Model, pairs: DecodedPairs | None, settings: EvaluationSettings
+) -> Pairs | None:
+    if pairs is None:
+        return None
+    first, second = (
+        _predict(network, images, np.arange(len(pairs)))[spec.EMBEDDING]
+        for images in (pairs.images_a, pairs.images_b)
     )
+    folds = identity.folds_of(pairs.same, pairs.fold, settings.folds)
+    return Pairs(similarities_of(first, second), pairs.same, folds)
 
 
-def _threshold(
-    network: keras.Model, validation: Decoded, settings: EvaluationSettings
-) -> dict[str, float] | None:
-    if not has_pairs(validation.identity):
-        _log.warning("  the validation split has no two images of one person: no threshold is chosen")
-        return None
-    labelled = np.flatnonzero(validation.identity >= 0)
-    identities = validation.identity[labelled]
-    embeddings = _predict(network, validation.images[labelled])[spec.EMBEDDING]
-    first, second, same = make_pairs(identities, settings.max_pairs, settings.seed)
-    similarities = np.sum(embeddings[first] * embeddings[second], axis=1)
-    return reports.choose_threshold(similarities, same, settings.threshold_false_accept_rate)
+def _identity_reports(faces: Faces, pairs: Pairs | None, settings: EvaluationSettings) -> dict[str, Any]:
+    """The reports "verification" and "identification", and what "tasks" has of "identity"."""
+    found: dict[str, Any] = dict.fromkeys(("verification", "identification", spec.IDENTITY))
+    if has_pairs(faces.identities):
+        found["identification"] = identity.identification_report(faces.embeddings, faces.identities)
+    if pairs is None:
+        _log.warning("  the test split has too few people to make pairs of: verification is not judged")
+        return found
+    rates, told = settings.false_accept_rates, (pairs.similarities, pairs.same, pairs.folds)
+    verification = found["verification"] = identity.verification_report(*told, settings.folds, rates)
+    intervals = metrics.pair_intervals(*told, rates, settings.resamples, settings.seed)
+    figures = ("num_pairs", "num_genuine", "accuracy", "auc", "eer", "tar_at_far")
+    found[spec.IDENTITY] = {
+        "kind": EMBEDDING,
+        **{figure: verification[figure] for figure in figures},
+        "rank1": found["identification"] and found["identification"]["rank1"],
+        "intervals": {figure: as_dict(interval) for figure, interval in intervals.items()},
+        "drawn": "pairs",
+        "num_drawn": len(pairs),
+    }
+    return found
 
 
-def _predict(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    parts = [
-        network.predict_on_batch(np.asarray(images[start : start + _BATCH_SIZE]))
-        for start in range(0, len(images), _BATCH_SIZE)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _predict(network: keras.Model, images: np.ndarray, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs for the images at these positions, but the cosines with people trained on.
 
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    Raises:
+        ValueError: An output is not finite.
+    """
+    parts: dict[str, list[np.ndarray]] = {}
+    for start in range(0, len(positions), _BATCH_SIZE):
+        batch = network.predict_on_batch(np.asarray(images[positions[start : start + _BATCH_SIZE]]))
+        for name, output in batch.items():
+            # Nothing here needs them, and there may be thousands an image.
+            if name != spec.IDENTITY:
+                parts.setdefault(name, []).append(output)
+    outputs = {name: np.concatenate(part) for name, part in parts.items()}
+    for name, output in outputs.items():
+        if not np.isfinite(output).all():
+            raise ValueError(
+                f"expected finite outputs; {name!r} has nan or inf: has the network diverged?"
+            )
+    return outputs

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import kfer
+from kfer import spec
+from kfer.export.network import output_of
+from kfer.settings.tasks import Tasks
 
 
 def write_labels(path: Path, labels: Sequence[str]) -> None:
@@ -27,8 +30,8 @@ def write_model_json(
     name: str,
     image_size: int,
     channels: int,
-    expressions: Sequence[str],
-    outputs: Sequence[str],
+    tasks: Tasks,
+    temperatures: Mapping[str, float],
     embedding_size: int | None,
     verification: Mapping[str, Any] | None,
     metrics: Mapping[str, Any],
@@ -37,15 +40,19 @@ def write_model_json(
     """Writes what a user of the model must know, and lists the files beside it.
 
     Call it last: every file that lies in the folder of `path`, or below, is listed under its
-    relative path with its "sha256" and its size in "bytes".
+    relative path with its "sha256" and its size in "bytes". "outputs" are the exports' outputs, "tasks"
+    what each of them is, in the same order: its "kind" and "names", and for some its "temperature". The
+    exports do not apply it: they say the probabilities p that the Evaluator's figures and the parity are
+    of. Who needs probabilities that fit the accuracy takes p ** (1 / temperature) of each class, divided
+    by the sum over the classes; of several labels, each label is the two classes p and 1 - p.
 
     Args:
         path: Where to write, `<model folder>/model.json`.
         name: The model's name.
         image_size: Height and width of the network's input in pixels.
         channels: 1 where the network sees grey, 3 for RGB. The exports take RGB either way.
-        expressions: The expression classes in the order of the output; empty without that task.
-        outputs: The exports' outputs: "expression", "embedding" or both.
+        tasks: What the exports have an output for, in their order, from `exported_tasks`.
+        temperatures: By task, those that the Evaluator fitted on the validation split.
         embedding_size: Numbers in an embedding; None without that task.
         verification: The Evaluator's threshold, and how it was chosen; None without that task.
         metrics: The Evaluator's figures.
@@ -61,8 +68,13 @@ def write_model_json(
         "kfer_version": kfer.__version__,
         "image_size": image_size,
         "channels": channels,
-        "expressions": list(expressions),
-        "outputs": list(outputs),
+        "expressions": list(tasks[spec.EXPRESSION].names) if spec.EXPRESSION in tasks else [],
+        "outputs": [output_of(task, settings) for task, settings in tasks.items()],
+        "tasks": {
+            task: {"kind": settings.kind, "names": list(settings.names)}
+            | ({"temperature": temperatures[task]} if task in temperatures else {})
+            for task, settings in tasks.items()
+        },
         "embedding_size": embedding_size,
         "verification": verification,
         "metrics": metrics,

@@ -1,5 +1,6 @@
 """The trained network as exports need it: float32, without what only training uses."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -8,28 +9,69 @@ import tensorflow as tf
 
 from kfer import spec
 from kfer.models import heads
+from kfer.settings import TaskSettings
+from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, SOFT_CLASSES, Tasks
 
 _BATCH_SIZE = 64
+_PROBABILITIES = {
+    CLASSES: tf.nn.softmax,
+    SOFT_CLASSES: tf.nn.softmax,
+    MULTI_LABEL: tf.math.sigmoid,
+}
 
 
-def keras_outputs(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+def exported_tasks(model: keras.Model, tasks: Tasks) -> dict[str, TaskSettings]:
+    """Returns the tasks that the network's exports have an output for, in the order of the outputs.
+
+    Args:
+        model: The trained network.
+        tasks: What it was trained for; those that it has no output for are left out.
+
+    Raises:
+        ValueError: No task is left, an output is no task's, or a task has another number of names than
+            its output has numbers.
+    """
+    found = {name: task for name, task in tasks.items() if output_of(name, task) in model.output}
+    known = {spec.IDENTITY, *(output_of(name, task) for name, task in found.items())}
+    strange = [name for name in model.output if name not in known]
+    if strange or not found:
+        raise ValueError(
+            f"the tasks {', '.join(tasks) or '(none)'} must say what each output of the network is, and "
+            f"be at least one; it has {', '.join(model.output)}"
+        )
+    for name, task in found.items():
+        width = model.output[output_of(name, task)].shape[-1]
+        if task.kind != EMBEDDING and len(task.names) != width:
+            raise ValueError(
+                f"tasks.{name}: the network's output has {width} numbers; got {len(task.names)} names: "
+                f"{', '.join(task.names)}"
+            )
+    return found
+
+
+def output_of(name: str, task: TaskSettings) -> str:
+    """Returns the output that exports have for a task: called as the task, but "embedding"."""
+    return spec.EMBEDDING if task.kind == EMBEDDING else name
+
+
+def keras_outputs(model: keras.Model, tasks: Tasks, images: np.ndarray) -> dict[str, np.ndarray]:
     """Returns what Keras says of the images, as the exports say it: the reference for parity.
 
     Args:
         model: The trained network. Whatever its dtype policy, it is run in float32.
+        tasks: What it was trained for.
         images: What its input takes, `[n, size, size, channels]` in [0, 255].
 
     Returns:
-        Of float32, where the network has them: "expression", probabilities
-        `[n, num_expressions]`; "embedding", L2-normalised `[n, embedding_size]`.
+        Of float32, by the task's name and in the order of the tasks: of classes and soft classes,
+        probabilities `[n, num_classes]` that sum to 1; of several labels, the probability of each,
+        `[n, num_labels]`; of a regression, `[n, num_numbers]`; of identity "embedding", L2-normalised
+        `[n, embedding_size]`.
     """
+    tasks = exported_tasks(model, tasks)
     outputs = in_float32(model).predict(images, batch_size=_BATCH_SIZE, verbose=0)
-    results = {}
-    if spec.EXPRESSION in outputs:
-        results[spec.EXPRESSION] = tf.nn.softmax(outputs[spec.EXPRESSION]).numpy()
-    if spec.EMBEDDING in outputs:
-        results[spec.EMBEDDING] = outputs[spec.EMBEDDING]
-    return results
+    tails = add_tails(outputs, tasks, normalise=False)
+    return {name: np.asarray(output) for name, output in tails.items()}
 
 
 def in_float32(model: keras.Model) -> keras.Model:
@@ -42,14 +84,19 @@ def in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def without_tails(model: keras.Model) -> keras.Model:
-    """Returns the float32 network from images to "expression" logits and the raw "embedding".
+def without_tails(model: keras.Model, tasks: Tasks) -> keras.Model:
+    """Returns the float32 network from images to logits, numbers, and the raw "embedding".
 
     The embedding is taken before its layer normalises it: `add_tails` does that with operations
-    that the TFLite converter knows as one builtin.
+    that the TFLite converter knows as one builtin. The cosines with the people trained on are left out.
+
+    Args:
+        model: The trained network.
+        tasks: What is exported of it, from `exported_tasks`.
     """
     model = in_float32(model)
-    outputs = {name: model.output[name] for name in output_names(model)}
+    names = [output_of(name, task) for name, task in tasks.items()]
+    outputs = {name: model.output[name] for name in names}
     if spec.EMBEDDING in outputs:
         layer = next((layer for layer in model.layers if layer.name == spec.EMBEDDING), None)
         if isinstance(layer, heads.L2Normalization):
@@ -57,28 +104,22 @@ def without_tails(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, outputs, name="exported")
 
 
-def output_names(model: keras.Model) -> list[str]:
-    """Returns which outputs of the network are exported.
+def add_tails(outputs: Mapping[str, Any], tasks: Tasks, normalise: bool = True) -> dict[str, tf.Tensor]:
+    """Returns probabilities of the logits, and the embedding L2-normalised unless told not.
 
-    Raises:
-        ValueError: There is none.
+    Args:
+        outputs: The network's, of `without_tails` or its own.
+        tasks: What is exported of it, from `exported_tasks`.
+        normalise: Whether the embedding is raw.
     """
-    names = [name for name in (spec.EXPRESSION, spec.EMBEDDING) if name in model.output]
-    if not names:
-        raise ValueError(
-            f"a network with an output {spec.EXPRESSION!r} or {spec.EMBEDDING!r} can be exported; "
-            f"this one has {', '.join(model.output)}"
-        )
-    return names
-
-
-def add_tails(outputs: dict[str, tf.Tensor], normalise: bool = True) -> dict[str, tf.Tensor]:
-    """Returns probabilities of the logits, and the raw embedding L2-normalised unless told not."""
-    tails = dict(outputs)
-    if spec.EXPRESSION in outputs:
-        tails[spec.EXPRESSION] = tf.nn.softmax(outputs[spec.EXPRESSION])
-    if spec.EMBEDDING in outputs and normalise:
-        tails[spec.EMBEDDING] = tf.math.l2_normalize(outputs[spec.EMBEDDING], axis=-1)
+    tails = {}
+    for name, task in tasks.items():
+        output = outputs[output_of(name, task)]
+        if task.kind in _PROBABILITIES:
+            output = _PROBABILITIES[task.kind](output)
+        elif task.kind == EMBEDDING and normalise:
+            output = tf.math.l2_normalize(output, axis=-1)
+        tails[output_of(name, task)] = output
     return tails
 
 

@@ -1,15 +1,26 @@
 """How far an export is from Keras, and whether that is near enough."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from kfer import spec
-from kfer.settings import ExportSettings
+from kfer import metrics, spec
+from kfer.export.network import output_of
+from kfer.settings import ExportSettings, TaskSettings
+from kfer.settings.tasks import CLASSES, EMBEDDING, REGRESSION, SOFT_CLASSES, Tasks
 
 SAVED_MODEL = "saved_model"
 _FLOAT_EXPORTS = (SAVED_MODEL, "float32")
+_OF_EXPRESSION = (
+    "max_probability_difference",
+    "mean_probability_difference",
+    "top_class_agreement",
+    "accuracy",
+    "reference_accuracy",
+    "accuracy_change",
+)
+_OF_EMBEDDING = ("embedding_cosine_min", "embedding_cosine_mean")
 # A share of images is compared with a setting that was typed in decimals.
 _ROUNDING = 1e-9
 
@@ -17,104 +28,143 @@ _ROUNDING = 1e-9
 def parity_report(
     reference: Mapping[str, np.ndarray],
     outputs: Mapping[str, np.ndarray],
-    labels: np.ndarray | None,
-) -> dict[str, int | float | None]:
+    tasks: Tasks,
+    labels: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
     """Returns how an export's outputs differ from Keras's on the same images.
 
     Args:
-        reference: `keras_outputs`: "expression" probabilities `[n, num_expressions]`, "embedding"
-            L2-normalised `[n, embedding_size]`, either or both.
-        outputs: The export's, of the same names and shapes.
-        labels: Expression labels, int `[n]`, -1 where missing; None where there are none.
+        reference: What Keras says, from `keras_outputs`.
+        outputs: What the export says, of the same names and shapes.
+        tasks: What the outputs are, from `exported_tasks`.
+        labels: By task; needed of none, and used of classes, int `[n]`, -1 where missing, and of soft
+            classes, votes `[n, num_classes]`, a row of nan where missing: the class of most counts.
 
     Returns:
-        "num_images"; of the probabilities "max_probability_difference",
-        "mean_probability_difference" and "top_class_agreement", in [0, 1]; on labelled images
-        "accuracy", "reference_accuracy" and "accuracy_change" (negative: the export is worse); of
-        the embeddings "embedding_cosine_min" and "embedding_cosine_mean", the cosines between each
-        image's two embeddings as they come (an export that does not normalise is seen). A figure
-        whose task or labels are missing is None.
+        - "num_images";
+        - of the expression, where it is classes or soft classes, "max_probability_difference",
+          "mean_probability_difference" and "top_class_agreement", in [0, 1]; on labelled images
+          "accuracy", "reference_accuracy" and "accuracy_change" (negative: the export is worse);
+        - of identity "embedding_cosine_min" and "embedding_cosine_mean", the cosines between each
+          image's two embeddings as they come (an export that does not normalise is seen);
+        - "tasks", of every other one by name: "kind", and of classes and soft classes what an expression
+          has; of several labels the differences of probabilities; of a regression "max_difference" and
+          "mean_difference" of its numbers, and "largest_number", the largest size of one in Keras.
+
+        A figure whose task or labels are missing is None.
 
     Raises:
         ValueError: Names or shapes differ, or there are no images.
     """
     _check_comparable(reference, outputs)
-    report: dict[str, int | float | None] = dict.fromkeys(
-        (
-            "num_images",
-            "max_probability_difference",
-            "mean_probability_difference",
-            "top_class_agreement",
-            "accuracy",
-            "reference_accuracy",
-            "accuracy_change",
-            "embedding_cosine_min",
-            "embedding_cosine_mean",
-        )
-    )
-    report["num_images"] = len(next(iter(reference.values())))
-    if spec.EXPRESSION in reference:
-        report |= _compare_probabilities(reference[spec.EXPRESSION], outputs[spec.EXPRESSION], labels)
-    if spec.EMBEDDING in reference:
-        cosines = np.sum(reference[spec.EMBEDDING] * outputs[spec.EMBEDDING], axis=-1)
-        report["embedding_cosine_min"] = float(cosines.min())
-        report["embedding_cosine_mean"] = float(cosines.mean())
+    report: dict[str, Any] = {"num_images": len(next(iter(reference.values())))}
+    report |= dict.fromkeys((*_OF_EXPRESSION, *_OF_EMBEDDING))
+    report["tasks"] = {}
+    for name, task in tasks.items():
+        output = output_of(name, task)
+        figures = _compare(task, reference[output], outputs[output], labels.get(name))
+        is_expression = name == spec.EXPRESSION and task.kind in (CLASSES, SOFT_CLASSES)
+        if is_expression or task.kind == EMBEDDING:
+            report |= figures
+        else:
+            report["tasks"][name] = {"kind": task.kind, **figures}
     return report
 
 
 def check_parity(reports: Mapping[str, Mapping[str, Any]], settings: ExportSettings) -> list[str]:
     """Returns why the exports are not near enough to Keras; empty where they are.
 
-    The SavedModel and float32 TFLite must keep every probability and every embedding's cosine
-    within `max_probability_difference`; int8 must keep its accuracy on labelled images within
-    `max_accuracy_drop`. Other variants are only reported.
+    The SavedModel and float32 TFLite must keep every probability and every embedding's cosine within
+    `max_probability_difference`, and the numbers of a regression too: where Keras gives any above 1,
+    within that share of the largest. int8 must keep its accuracy on labelled images within
+    `max_accuracy_drop`: that of the expression or, where it has none, of the first task of classes that
+    has. Other variants are only reported.
 
     Args:
         reports: The `parity_report` of each export, under "saved_model" or the TFLite variant.
         settings: The limits.
     """
-    limit = settings.max_probability_difference
-    reasons = []
-    for name in _FLOAT_EXPORTS:
-        report = reports.get(name, {})
-        difference = report.get("max_probability_difference")
-        cosine = report.get("embedding_cosine_min")
-        # "not <=" also catches what is not a number.
-        if difference is not None and not difference <= limit:
+    reasons = [
+        f"{name}: {reason} (export.max_probability_difference)"
+        for name in _FLOAT_EXPORTS
+        for task, figures in _by_task(reports.get(name, {}))
+        for reason in _too_far(task, figures, settings.max_probability_difference)
+    ]
+    for task, figures in _by_task(reports.get("int8", {})):
+        change = figures.get("accuracy_change")
+        if change is None:
+            continue
+        if not -change <= settings.max_accuracy_drop + _ROUNDING:
             reasons.append(
-                f"{name}: a probability differs from Keras by {difference:.2g}; at most {limit:g} "
-                "is allowed (export.max_probability_difference)"
+                f"int8: the accuracy of {task} falls by {-change:.4f}; at most "
+                f"{settings.max_accuracy_drop:g} is allowed (export.max_accuracy_drop); more "
+                "calibration images may help"
             )
-        if cosine is not None and not abs(1 - cosine) <= limit:
-            reasons.append(
-                f"{name}: an embedding's cosine with Keras's is {cosine:.6g}; at most {limit:g} "
-                "from 1 is allowed (export.max_probability_difference)"
-            )
-    change = reports.get("int8", {}).get("accuracy_change")
-    if change is not None and not -change <= settings.max_accuracy_drop + _ROUNDING:
-        reasons.append(
-            f"int8: the accuracy falls by {-change:.4f}; at most {settings.max_accuracy_drop:g} is "
-            "allowed (export.max_accuracy_drop); more calibration images may help"
-        )
+        break
     return reasons
 
 
-def _compare_probabilities(
-    reference: np.ndarray, probabilities: np.ndarray, labels: np.ndarray | None
-) -> dict[str, int | float | None]:
-    differences = np.abs(reference - probabilities)
-    expected, found = reference.argmax(axis=-1), probabilities.argmax(axis=-1)
-    report: dict[str, int | float | None] = {
-        "max_probability_difference": float(differences.max()),
-        "mean_probability_difference": float(differences.mean()),
-        "top_class_agreement": float(np.mean(expected == found)),
+def _by_task(report: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The figures of each task; those of the embedding come with the expression's, first."""
+    yield spec.EXPRESSION, report
+    yield from report.get("tasks", {}).items()
+
+
+def _too_far(task: str, figures: Mapping[str, Any], limit: float) -> Iterator[str]:
+    probability, number = figures.get("max_probability_difference"), figures.get("max_difference")
+    cosine = figures.get("embedding_cosine_min")
+    # "not <=" also catches what is not a number.
+    if probability is not None and not probability <= limit:
+        yield (
+            f"a probability of {task} differs from Keras by {probability:.2g}; at most {limit:g} is "
+            "allowed"
+        )
+    if number is not None:
+        largest = figures["largest_number"]
+        allowed = limit * max(1.0, largest)
+        if not number <= allowed:
+            yield (
+                f"a number of {task} differs from Keras by {number:.2g}; at most {allowed:.2g} is "
+                f"allowed, with {largest:.4g} as the largest"
+            )
+    if cosine is not None and not abs(1 - cosine) <= limit:
+        yield f"an embedding's cosine with Keras's is {cosine:.6g}; at most {limit:g} from 1 is allowed"
+
+
+def _compare(
+    task: TaskSettings, reference: np.ndarray, outputs: np.ndarray, labels: np.ndarray | None
+) -> dict[str, Any]:
+    if task.kind == EMBEDDING:
+        cosines = np.sum(reference * outputs, axis=-1)
+        return dict(zip(_OF_EMBEDDING, (float(cosines.min()), float(cosines.mean())), strict=True))
+    differences = np.abs(reference - outputs)
+    largest, mean = float(differences.max()), float(differences.mean())
+    if task.kind == REGRESSION:
+        size = float(np.abs(reference).max())
+        return {"max_difference": largest, "mean_difference": mean, "largest_number": size}
+    report: dict[str, Any] = {
+        "max_probability_difference": largest,
+        "mean_probability_difference": mean,
     }
-    labelled = np.zeros(len(found), bool) if labels is None else labels != spec.MISSING_LABEL
-    if labels is not None and labelled.any():
-        accuracy = float(np.mean(found[labelled] == labels[labelled]))
-        reference_accuracy = float(np.mean(expected[labelled] == labels[labelled]))
-        report["accuracy"] = accuracy
-        report["reference_accuracy"] = reference_accuracy
+    if task.kind in (CLASSES, SOFT_CLASSES):
+        report |= _compare_top_classes(reference.argmax(axis=-1), outputs.argmax(axis=-1), labels)
+    return report
+
+
+def _compare_top_classes(
+    expected: np.ndarray, found: np.ndarray, labels: np.ndarray | None
+) -> dict[str, float | None]:
+    report: dict[str, float | None] = {"top_class_agreement": float(np.mean(expected == found))}
+    report |= dict.fromkeys(("accuracy", "reference_accuracy", "accuracy_change"))
+    if labels is None:
+        return report
+    single = labels if labels.ndim == 1 else metrics.top_class(labels)
+    labelled = single != spec.MISSING_LABEL
+    if labelled.any():
+        accuracy, reference_accuracy = (
+            float(np.mean(said[labelled] == single[labelled])) for said in (found, expected)
+        )
+        report["accuracy"], report["reference_accuracy"] = accuracy, reference_accuracy
         report["accuracy_change"] = accuracy - reference_accuracy
     return report
 

@@ -1,7 +1,6 @@
 """The model for servers: a SavedModel as TensorFlow Serving expects it."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -10,39 +9,42 @@ import tensorflow as tf
 from kfer import preprocessing, spec
 from kfer.export import network
 from kfer.export.description import write_labels
+from kfer.settings.tasks import Tasks
 
 
 def save_saved_model(
     model: keras.Model,
     folder: Path,
-    labels: Mapping[str, Sequence[str]],
+    tasks: Tasks,
     image_size: int,
     channels: int,
 ) -> None:
     """Writes a SavedModel that computes in float32 and needs nothing but TensorFlow to load.
 
     Signatures: "serving_default" takes `image_bytes`, a string `[n]` of JPEG, PNG, BMP or GIF
-    files; "image_tensor" takes `images`, RGB uint8 `[n, height, width, 3]` of any size. Both give,
-    where the network has them, float32 "expression", probabilities `[n, num_expressions]`, and
-    "embedding", L2-normalised `[n, embedding_size]`.
+    files; "image_tensor" takes `images`, RGB uint8 `[n, height, width, 3]` of any size. Both give
+    float32 outputs by the task's name: of classes and soft classes, probabilities `[n, num_classes]`; of
+    several labels, the probability of each, `[n, num_labels]`; of a regression, `[n, num_numbers]`; of
+    identity "embedding", L2-normalised `[n, embedding_size]`.
 
     Args:
-        model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to
-            "expression" logits, "embedding" or both.
-        folder: Where to write: saved_model.pb, variables/ and assets/labels.txt.
-        labels: Under "expression" the classes in the order of the output.
+        model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to the
+            logits or numbers of each task by its name, and "embedding".
+        folder: Where to write: saved_model.pb, variables/ and, where expression is a task,
+            assets/labels.txt.
+        tasks: What it was trained for; those that it has no output for are left out.
         image_size: Height and width of the network's input in pixels.
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: The network has no output to export, or another number of classes than labels.
+        ValueError: The tasks do not fit the network's outputs.
     """
-    _check_labels(model, labels)
+    tasks = network.exported_tasks(model, tasks)
     with tempfile.TemporaryDirectory() as temporary:
-        served = _ServedModel(model, image_size, channels)
-        if spec.EXPRESSION in labels:
+        served = _ServedModel(model, tasks, image_size, channels)
+        if spec.EXPRESSION in tasks:
             labels_path = Path(temporary) / "labels.txt"
-            write_labels(labels_path, labels[spec.EXPRESSION])
+            write_labels(labels_path, tasks[spec.EXPRESSION].names)
             served.labels = tf.saved_model.Asset(str(labels_path))
         signatures = {
             "serving_default": served.of_bytes,
@@ -55,14 +57,18 @@ def save_saved_model(
 class _ServedModel(tf.Module):
     """What is saved: the variables, the labels and one function a signature."""
 
-    def __init__(self, model: keras.Model, image_size: int, channels: int) -> None:
+    def __init__(self, model: keras.Model, tasks: Tasks, image_size: int, channels: int) -> None:
         super().__init__()
-        network_ = network.without_tails(model)
+        network_ = network.without_tails(model, tasks)
         self.network_variables = [variable.value for variable in network_.variables]
 
         def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            count = tf.shape(images)[0]
+            # oneDNN's convolution keeps the shape of an empty batch: one image stands in for none.
+            images = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
             images = tf.ensure_shape(images, [None, image_size, image_size, channels])
-            return network.add_tails(network_(tf.cast(images, tf.float32), training=False))
+            outputs = network.add_tails(network_(tf.cast(images, tf.float32), training=False), tasks)
+            return {name: output[:count] for name, output in outputs.items()}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
         def of_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -102,12 +108,3 @@ def _decode(image_bytes: tf.Tensor, image_size: int, channels: int) -> tf.Tensor
     message = "image_bytes: these items, counted from 0, are no whole JPEG, PNG, BMP or GIF image:"
     with tf.control_dependencies([tf.debugging.Assert(tf.size(missing) == 0, [message, missing])]):
         return images[:-1]
-
-
-def _check_labels(model: keras.Model, labels: Mapping[str, Sequence[str]]) -> None:
-    expected = {}
-    if spec.EXPRESSION in network.output_names(model):
-        expected[spec.EXPRESSION] = model.output[spec.EXPRESSION].shape[-1]
-    found = {name: len(names) for name, names in labels.items()}
-    if found != expected:
-        raise ValueError(f"the network needs {expected} labels; got {found}")

@@ -17,6 +17,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kfer import preprocessing, spec
 from kfer.export import flatbuffer, network
+from kfer.settings.tasks import Tasks
 
 VARIANTS = ("float32", "float16", "dynamic_range", "int8")
 INT8 = "int8"
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 def save_tflite(
     model: keras.Model,
     folder: Path,
+    tasks: Tasks,
     variants: Sequence[str],
     calibration_images: np.ndarray,
     image_size: int,
@@ -36,17 +38,19 @@ def save_tflite(
     """Writes one TFLite file a variant and returns their paths.
 
     All have the same interface, so that an app can exchange them: signature "serving_default",
-    input "image", RGB uint8 `[1, image_size, image_size, 3]`; outputs, where the network has them,
-    float32 "expression", probabilities `[1, num_expressions]`, and "embedding", L2-normalised
-    `[1, embedding_size]`. In "int8" everything between is integer, but for the last step of the
+    input "image", RGB uint8 `[1, image_size, image_size, 3]`; the outputs of a SavedModel, by the same
+    names, with n = 1. In "int8" everything between is integer, but for the last step of the
     embedding: int8 has 1/128 as its finest step in [-1, 1], too coarse for a unit vector of many
-    small numbers. "float16" stores weights as float16 and "dynamic_range" as int8; both
-    compute as float32 where the device offers nothing better.
+    small numbers. There a probability has steps of 1/256, and the numbers of a regression have steps of
+    1/255 of the range that all of them together had on the calibration images, and end with it.
+    "float16" stores weights as float16 and "dynamic_range" as int8; both compute as float32 where the
+    device offers nothing better.
 
     Args:
-        model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to
-            "expression" logits, "embedding" or both.
+        model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to the
+            logits or numbers of each task by its name, and "embedding".
         folder: Where to write `<variant>.tflite`; it is made where missing.
+        tasks: What it was trained for; those that it has no output for are left out.
         variants: Some of "float32", "float16", "dynamic_range", "int8".
         calibration_images: uint8 `[n, image_size, image_size, channels]`: training images whose
             activations give int8 its ranges. Not used by the other variants.
@@ -54,13 +58,14 @@ def save_tflite(
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: A variant is unknown, calibration images have another shape or type, or the
-            network has operations that TFLite has not built in; they are named.
+        ValueError: A variant is unknown, calibration images have another shape or type, the tasks do not
+            fit the network's outputs, or it has operations that TFLite has not built in; they are named.
     """
     _check_variants(variants)
     if INT8 in variants:
         _check_calibration_images(calibration_images, image_size, channels)
-    network_ = network.without_tails(model)
+    tasks = network.exported_tasks(model, tasks)
+    network_ = network.without_tails(model, tasks)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -68,7 +73,7 @@ def save_tflite(
             integer = variant == INT8
             graph_folder = Path(temporary) / ("integer" if integer else "float")
             if not graph_folder.exists():
-                _save_graph(network_, graph_folder, image_size, channels, integer)
+                _save_graph(network_, graph_folder, tasks, image_size, channels, integer)
             converter = tf.lite.TFLiteConverter.from_saved_model(str(graph_folder))
             _set_options(converter, variant, calibration_images)
             content = _convert(converter, variant)
@@ -81,7 +86,7 @@ def save_tflite(
 
 
 def _save_graph(
-    network_: keras.Model, folder: Path, image_size: int, channels: int, integer: bool
+    network_: keras.Model, folder: Path, tasks: Tasks, image_size: int, channels: int, integer: bool
 ) -> None:
     """Saves the function that is converted, and its weights.
 
@@ -96,7 +101,7 @@ def _save_graph(
     def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
         prepared = preprocessing.prepare_images(image, image_size, channels)
         outputs = network_(tf.cast(prepared, tf.float32), training=False)
-        return network.add_tails(outputs, normalise=not integer)
+        return network.add_tails(outputs, tasks, normalise=not integer)
 
     module = tf.Module()
     module.network_variables = [variable.value for variable in network_.variables]

@@ -23,7 +23,8 @@ class Runner(abc.ABC):
 
     Attributes:
         image_size: Height and width that images must have in pixels; None where any will do.
-        output_names: What the model says of an image: "expression", "embedding" or both.
+        output_names: What the model says of an image, in alphabetical order: "embedding", and every
+            other task by its name.
     """
 
     image_size: int | None
@@ -37,8 +38,9 @@ class Runner(abc.ABC):
             images: RGB uint8 `[n, height, width, 3]` with n > 0.
 
         Returns:
-            float32, where the model has them: "expression", probabilities `[n, num_expressions]`;
-            "embedding", L2-normalised `[n, embedding_size]`.
+            float32 by the name of the output: "embedding", L2-normalised `[n, embedding_size]`; of any
+            other task `[n, k]`: probabilities of its classes or labels, or its numbers. "tasks" in the
+            `model.json` beside the model says which, and what they are called.
 
         Raises:
             ValueError: The images have another type or shape than the model takes.

@@ -1,9 +1,11 @@
 """From datasets to batches: sources to unified examples, records, decoded images, batches."""
 
 from kfer.input_pipeline.batches import (
+    batch_describer,
     for_evaluation,
     for_training,
     measure_speed,
+    named_batches,
     steps_per_epoch,
 )
 from kfer.input_pipeline.decoded import (
@@ -14,7 +16,7 @@ from kfer.input_pipeline.decoded import (
     write_decoded,
     write_decoded_pairs,
 )
-from kfer.input_pipeline.ingestion import decode_source, write_sources
+from kfer.input_pipeline.ingestion import decode_source, further, write_sources
 from kfer.input_pipeline.records import (
     count_records,
     iterate_examples,
@@ -29,14 +31,17 @@ __all__ = [
     "Decoded",
     "DecodedPairs",
     "assign_identities",
+    "batch_describer",
     "count_records",
     "decode_source",
     "for_evaluation",
     "for_training",
+    "further",
     "iterate_examples",
     "load_decoded",
     "load_pairs",
     "measure_speed",
+    "named_batches",
     "read_examples",
     "read_pairs",
     "read_source",

@@ -6,8 +6,8 @@ final name only when whole, so a folder that has it is complete.
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,9 +16,11 @@ import tensorflow as tf
 
 from kfer import preprocessing, spec
 from kfer.progress import progress
+from kfer.settings import LabelSettings
 
 _log = logging.getLogger(__name__)
 _CHUNK = 256
+_FURTHER = "further"
 _NAMED_BAD_IMAGES = 5
 
 
@@ -32,6 +34,8 @@ class Decoded:
         identity: int32 [n], global ids, -1 where missing.
         source: int32 [n], index of the source that each example comes from.
         filename: Unicode [n], where the image came from.
+        further: Other labels by feature: int32 [n], -1 where missing, or float32 [n, k], nan where
+            missing.
     """
 
     images: np.ndarray
@@ -39,14 +43,48 @@ class Decoded:
     identity: np.ndarray
     source: np.ndarray
     filename: np.ndarray
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def labels(self) -> dict[str, np.ndarray]:
+        """Every label by feature, "source" not among them."""
+        return {spec.EXPRESSION: self.expression, spec.IDENTITY: self.identity, **self.further}
+
+    def label(self, feature: str) -> np.ndarray:
+        """A label, or "source", by its feature.
+
+        Raises:
+            ValueError: The examples carry no such label.
+        """
+        labels = {**self.labels, spec.SOURCE: self.source}
+        if feature not in labels:
+            raise ValueError(f"the examples carry no {feature!r}; they carry {', '.join(labels)}")
+        return labels[feature]
+
+    def first(self, count: int) -> "Decoded":
+        """The first `count` examples, or all where there are fewer."""
+        return Decoded(
+            images=self.images[:count],
+            expression=self.expression[:count],
+            identity=self.identity[:count],
+            source=self.source[:count],
+            filename=self.filename[:count],
+            further={name: values[:count] for name, values in self.further.items()},
+        )
+
     @classmethod
     def concatenate(cls, parts: Sequence["Decoded"]) -> "Decoded":
-        """All examples of the parts, in order, in memory; all images must have one shape."""
-        return cls(*(np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])))
+        """All examples of the parts, in order, in memory; all must have images of one shape and the same
+        labels."""
+        names = ("images", spec.EXPRESSION, spec.IDENTITY, spec.SOURCE, spec.FILENAME)
+        joined = {name: np.concatenate([vars(part)[name] for part in parts]) for name in names}
+        further = {
+            name: np.concatenate([part.further[name] for part in parts]) for name in parts[0].further
+        }
+        return cls(**joined, further=further)
 
 
 @dataclass(frozen=True)
@@ -76,6 +114,7 @@ def write_decoded(
     channels: int,
     central_crops: Sequence[float],
     num_examples: int,
+    further: Mapping[str, LabelSettings] | None = None,
 ) -> int:
     """Decodes, crops and resizes examples, and writes them for `load_decoded`.
 
@@ -88,17 +127,15 @@ def write_decoded(
         channels: 1 or 3.
         central_crops: For each source, the share of height and width that is kept.
         num_examples: How many examples there are.
+        further: Labels besides expression and identity.
 
     Returns:
         How many images did not decode.
     """
-    labels: dict[str, list[np.ndarray]] = {
-        spec.EXPRESSION: [],
-        spec.IDENTITY: [],
-        spec.SOURCE: [],
-        spec.FILENAME: [],
-    }
-    folder.mkdir(parents=True, exist_ok=True)
+    further = further or {}
+    kept = (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE, spec.FILENAME, *further)
+    labels: dict[str, list[np.ndarray]] = {name: [] for name in kept}
+    (folder / _FURTHER).mkdir(parents=True, exist_ok=True)
     good: list[np.ndarray] = []
     with _ImageFile(folder / "images.npy", size, channels) as images:
         for chunk in _prepared(examples, (spec.IMAGE,), size, channels, central_crops, num_examples):
@@ -108,6 +145,10 @@ def write_decoded(
                 values.append(chunk[name])
         for name in (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE):
             _save(folder / f"{name}.npy", _joined(labels[name]).astype(np.int32))
+        for name, label in further.items():
+            dtype, shape = (np.int32, (-1,)) if label.is_integer else (np.float32, (-1, len(label.names)))
+            numbers = _joined(labels[name]).astype(dtype).reshape(shape)
+            _save(folder / _FURTHER / f"{name}.npy", numbers)
         filenames = np.char.decode(_joined(labels[spec.FILENAME]).astype(bytes), "utf-8")
         _save(folder / "filename.npy", filenames)
     bad = np.setdiff1d(np.arange(num_examples), _joined(good))
@@ -177,7 +218,8 @@ def load_decoded(folder: Path, memory_budget_gb: float) -> Decoded:
     """
     images = _load_images(folder / "images.npy", memory_budget_gb)
     names = (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE, spec.FILENAME)
-    return Decoded(images, *(np.load(folder / f"{name}.npy") for name in names))
+    further = {path.stem: np.load(path) for path in sorted((folder / _FURTHER).glob("[!.]*.npy"))}
+    return Decoded(images, **{name: np.load(folder / f"{name}.npy") for name in names}, further=further)
 
 
 def load_pairs(folder: Path) -> DecodedPairs:

@@ -1,7 +1,8 @@
 """From dataset names to records for a pipeline, or straight to decoded examples without one."""
 
+import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,35 @@ from kfer.input_pipeline.sources import (
     read_pairs,
     read_source,
     to_global,
+    with_names,
 )
 from kfer.progress import progress
-from kfer.settings import DataSettings, SourceSettings
+from kfer.settings import DataSettings, LabelSettings, SourceSettings
+
+Labels = Mapping[str, LabelSettings]
+
+
+def further(labels: Labels) -> dict[str, LabelSettings]:
+    """Returns the labels besides expression and identity, which every example carries."""
+    return {name: label for name, label in labels.items() if name not in (spec.EXPRESSION, spec.IDENTITY)}
 
 
 def write_sources(
-    folder: Path, data: DataSettings, data_dir: str | Path, prepared_dir: Path
+    folder: Path, data: DataSettings, labels: Labels, data_dir: str | Path, prepared_dir: Path
 ) -> dict[str, Any]:
     """Prepares every source and writes all examples as records, images still encoded.
 
     Args:
         folder: Gets ``Split-train``, ``Split-validation``, ``Split-test`` (empty where no source has
             one) and, where sources bring pairs, ``Split-pairs``.
-        data: The sources and the expressions.
+        data: The sources.
+        labels: What examples carry, by feature.
         data_dir: Folder with what the user downloaded; empty for none.
         prepared_dir: Folder for prepared TFDS datasets.
 
     Returns:
-        {"expressions": names, "sources": names, "num_identities": people trained on, "num_examples":
-        {split: count}, "num_pairs": count}.
+        {"labels": {feature: {"kind", "names"}}, "sources": names, "num_identities": people trained on,
+        "num_examples": {split: count}, "num_pairs": count}.
 
     Raises:
         FileNotFoundError: If files that the user must download are missing.
@@ -44,11 +54,12 @@ def write_sources(
     """
     builders = [_prepared(source.dataset, source, data_dir, prepared_dir) for source in data.sources]
     identities, num_identities = assign_identities(builders, data.sources)
+    labels = with_names(builders, data.sources, labels)
 
     def examples(split: str) -> Iterator[dict[str, Any]]:
         for index, (builder, source) in enumerate(zip(builders, data.sources, strict=True)):
             if split in source.splits:
-                own = read_source(builder, source.splits[split], source, data.expressions)
+                own = read_source(builder, source.splits[split], source, labels)
                 yield from to_global(own, index, identities)
 
     counts = {}
@@ -59,12 +70,12 @@ def write_sources(
             if split in source.splits
         )
         written = progress(examples(split), f"{split} examples written", total)
-        counts[split] = records.write_examples(written, folder / f"Split-{split}")
+        counts[split] = records.write_examples(written, folder / f"Split-{split}", further(labels))
     num_pairs = 0
     if any(source.pairs for source in data.sources):
         num_pairs = records.write_pairs(_pairs(data, data_dir, prepared_dir), folder / "Split-pairs")
     return {
-        "expressions": list(data.expressions),
+        "labels": {feature: dataclasses.asdict(label) for feature, label in labels.items()},
         "sources": [source.dataset for source in data.sources],
         "num_identities": num_identities,
         "num_examples": counts,
@@ -77,6 +88,7 @@ def decode_source(
     split: str,
     source: SourceSettings,
     data: DataSettings,
+    labels: Labels,
     cache_dir: str | Path,
 ) -> Decoded:
     """Examples of a prepared dataset, ready for the network, without any pipeline.
@@ -88,7 +100,8 @@ def decode_source(
         builder: A prepared dataset.
         split: kfer's name of the split, a key of `source.splits`.
         source: Says how its splits, features and labels are named, and how images are cropped.
-        data: The expressions, and the size and channels of images.
+        data: The size and channels of images.
+        labels: What examples carry, by feature.
         cache_dir: Folder for decoded examples.
 
     Raises:
@@ -96,24 +109,32 @@ def decode_source(
             `data.max_bad_image_share` do not decode.
     """
     own = source.splits[split]
-    asked = (builder.data_dir, own, source, data.expressions, data.image_size, data.channels)
+    labels = with_names([builder], [source], labels)
+    asked = (builder.data_dir, own, source, labels, data.image_size, data.channels)
     digest = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
     folder = Path(cache_dir) / f"{builder.name}-{split}-{digest}"
     if not (folder / "images.npy").exists():
         identities, _ = assign_identities([builder], [source])
+        others = further(labels)
         examples = tf.data.Dataset.from_generator(
-            lambda: to_global(read_source(builder, own, source, data.expressions), 0, identities),
+            lambda: to_global(read_source(builder, own, source, labels), 0, identities),
             output_signature={
                 spec.IMAGE: tf.TensorSpec([], tf.string),
                 spec.EXPRESSION: tf.TensorSpec([], tf.int64),
                 spec.IDENTITY: tf.TensorSpec([], tf.int64),
                 spec.SOURCE: tf.TensorSpec([], tf.int64),
                 spec.FILENAME: tf.TensorSpec([], tf.string),
+                **{
+                    feature: tf.TensorSpec([], tf.int64)
+                    if label.is_integer
+                    else tf.TensorSpec([len(label.names)], tf.float32)
+                    for feature, label in others.items()
+                },
             },
         )
         count = num_examples(builder, own, source)
         crops = (source.central_crop,)
-        bad = write_decoded(folder, examples, data.image_size, data.channels, crops, count)
+        bad = write_decoded(folder, examples, data.image_size, data.channels, crops, count, others)
         if bad > data.max_bad_image_share * count:
             (folder / "images.npy").unlink()
             raise ValueError(

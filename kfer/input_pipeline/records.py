@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfer import spec
+from kfer.settings import LabelSettings
 
 _FILE = "data_tfrecord-00000-of-00001"
 _PATTERN = "data_tfrecord-?????-of-?????"
@@ -30,6 +31,7 @@ _PAIR = {
     spec.FOLD: _INT,
     spec.SOURCE: _INT,
 }
+Labels = Mapping[str, LabelSettings]
 # A record is its length (8 bytes) and the length's checksum (4), the data, and the data's checksum (4).
 _HEADER = struct.Struct("<Q4x")
 _FOOTER_BYTES = 4
@@ -37,44 +39,60 @@ _FOOTER_BYTES = 4
 _CHUNK = 64
 
 
-def write_examples(examples: Iterable[Mapping[str, Any]], folder: Path) -> int:
+def write_examples(
+    examples: Iterable[Mapping[str, Any]], folder: Path, further: Labels | None = None
+) -> int:
     """Writes examples as one TFRecord file, which takes its name when it is whole.
 
     Args:
-        examples: Each has image (bytes, encoded), expression, identity, source (int) and filename
-            (str or bytes).
+        examples: Each has image (bytes, encoded), expression, identity, source (int), filename (str or
+            bytes), and what `further` names.
         folder: Where the file goes; made where missing.
+        further: Labels besides expression and identity.
 
     Returns:
         How many examples there were.
     """
-    return _write(examples, folder, _EXAMPLE)
+    return _write(examples, folder, _EXAMPLE | _features(further))
 
 
-def read_examples(folder: Path) -> tf.data.Dataset:
+def read_examples(folder: Path, further: Labels | None = None) -> tf.data.Dataset:
     """What `write_examples` wrote, in order.
+
+    Args:
+        folder: Where it wrote.
+        further: Labels to read besides expression and identity.
 
     Returns:
         Dataset of {"image": string, "expression", "identity", "source": int64, "filename": string},
-        all scalars.
+        all scalars, and of each further label: int64 scalars of classes, else float32 vectors.
 
     Raises:
         FileNotFoundError: If the folder has no record file.
     """
-    return _read(folder, _EXAMPLE)
+    return _read(folder, _EXAMPLE | _features(further))
 
 
-def iterate_examples(folder: Path) -> Iterator[dict[str, Any]]:
-    """What `write_examples` wrote, in order, as Python values: bytes, integers, and a str filename.
+def iterate_examples(folder: Path, further: Labels | None = None) -> Iterator[dict[str, Any]]:
+    """What `write_examples` wrote, in order, as Python values.
+
+    Args:
+        folder: Where it wrote.
+        further: Labels to read besides expression and identity.
+
+    Returns:
+        Iterator of bytes, integers and a str filename, and of each further label an integer or a list of
+        floats.
 
     Raises:
         FileNotFoundError: If the folder has no record file.
     """
-    for chunk in read_examples(folder).batch(_CHUNK).prefetch(1).as_numpy_iterator():
+    names = (*_EXAMPLE, *(further or ()))
+    for chunk in read_examples(folder, further).batch(_CHUNK).prefetch(1).as_numpy_iterator():
         # Python's own numbers, not NumPy's; bytes stay bytes.
-        columns = [chunk[name].tolist() for name in _EXAMPLE]
+        columns = [chunk[name].tolist() for name in names]
         for values in zip(*columns, strict=True):
-            example = dict(zip(_EXAMPLE, values, strict=True))
+            example = dict(zip(names, values, strict=True))
             yield {**example, spec.FILENAME: example[spec.FILENAME].decode()}
 
 
@@ -135,9 +153,18 @@ def _serialized(example: Mapping[str, Any], features: Mapping[str, Any]) -> byte
         value, target = example[name], message.features.feature[name]
         if feature is _INT:
             target.int64_list.value.append(int(value))
+        elif feature.dtype == tf.float32:
+            target.float_list.value.extend(value)
         else:
             target.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
     return message.SerializeToString()
+
+
+def _features(labels: Labels | None) -> dict[str, Any]:
+    return {
+        name: _INT if label.is_integer else tf.io.FixedLenFeature([len(label.names)], tf.float32)
+        for name, label in (labels or {}).items()
+    }
 
 
 def _read(folder: Path, features: Mapping[str, Any]) -> tf.data.Dataset:

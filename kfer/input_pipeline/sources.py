@@ -7,12 +7,14 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import naming
-from kfer.settings import SourceSettings
+from kfer.input_pipeline.source_labels import class_names, label_name, label_reader, mapped, text
+from kfer.settings import LabelSettings, SourceSettings
+from kfer.settings.tasks import CLASSES
 
 #: A dataset's own identity: its integer or, where it gives text, the name; -1 or "" where missing.
 Identity = int | str
 
-_EVERY_OTHER_NAME = "*"
+Labels = Mapping[str, LabelSettings]
 # Crossing from TensorFlow to Python costs as much for many examples as for one.
 _CHUNK = 64
 
@@ -21,7 +23,7 @@ def read_source(
     builder: tfds.core.DatasetBuilder,
     split: str,
     source: SourceSettings,
-    expressions: Sequence[str],
+    labels: Labels,
 ) -> Iterator[dict[str, Any]]:
     """Yields a split's examples in kfer's form.
 
@@ -29,28 +31,39 @@ def read_source(
         builder: A prepared dataset.
         split: The dataset's own name of the split; TFDS slices such as "train[:90%]" work.
         source: Says how its features and labels are named.
-        expressions: Classes whose index becomes the label.
+        labels: What examples carry, by feature; the names of classes are all there. Without
+            "expression" nobody's expression is known.
 
     Returns:
         Iterator of image (bytes, encoded), expression (int, -1 where missing), identity (the dataset's
-        own) and filename; where the dataset has none, the filename is the split and the position.
+        own), the other labels (int, or float32 vectors) and filename; where the dataset has none, the
+        filename is the split and the position.
 
     Raises:
-        ValueError: If the split or a feature does not exist, or a label is neither an expression nor
-            mapped to one; labels of a ClassLabel are checked before the first example.
+        ValueError: If the split or a feature does not exist, a label is neither one of the names nor
+            mapped to one (those of a ClassLabel are checked before the first example), or its numbers
+            are too many, too few or out of range.
     """
-    keys = _own_keys(
-        builder, source, (spec.IMAGE, spec.EXPRESSION, spec.IDENTITY, spec.FILENAME), (spec.IMAGE,)
-    )
-    expression_of = _expression_reader(builder, keys, source, expressions)
+    further = [name for name in labels if name not in (spec.EXPRESSION, spec.IDENTITY)]
+    wanted = (spec.IMAGE, spec.EXPRESSION, spec.IDENTITY, *further, spec.FILENAME)
+    keys = _own_keys(builder, source, wanted, (spec.IMAGE,))
     identity_of = _identity_reader(builder, keys, source)
+    expression = labels.get(spec.EXPRESSION)
+    if expression is None:
+        keys.pop(spec.EXPRESSION, None)
+        expression = LabelSettings(CLASSES)
+    readers = {
+        feature: label_reader(builder, keys.get(feature), feature, source, label)
+        for feature, label in {**labels, spec.EXPRESSION: expression}.items()
+        if feature != spec.IDENTITY
+    }
     for position, own in enumerate(_read(builder, split, source, keys.values())):
         filename = own[keys[spec.FILENAME]] if spec.FILENAME in keys else f"{split}:{position}"
         yield {
             spec.IMAGE: own[keys[spec.IMAGE]],
-            spec.EXPRESSION: expression_of(own),
             spec.IDENTITY: identity_of(own),
-            spec.FILENAME: _text(filename),
+            spec.FILENAME: text(filename),
+            **{feature: read(own) for feature, read in readers.items()},
         }
 
 
@@ -109,6 +122,39 @@ def assign_identities(
     return ids, num_identities
 
 
+def with_names(
+    builders: Sequence[tfds.core.DatasetBuilder], sources: Sequence[SourceSettings], labels: Labels
+) -> dict[str, LabelSettings]:
+    """Returns the labels with the names of all classes: where none are set, those that the sources give.
+
+    They are the names of a ClassLabel, in its order, or the texts of the examples, sorted.
+
+    Args:
+        builders: A prepared dataset for each source.
+        sources: Their settings.
+        labels: What examples carry, by feature.
+
+    Raises:
+        ValueError: No source has the feature, or it is neither a ClassLabel nor a text.
+    """
+    found = dict(labels)
+    for feature, label in labels.items():
+        if label.kind == CLASSES and not label.names:
+            names = dict.fromkeys(
+                mapped(feature, name, source)
+                for builder, source in zip(builders, sources, strict=True)
+                for name in _own_names(builder, source, feature)
+            )
+            names.pop("", None)
+            if not names:
+                raise ValueError(
+                    f"no source has a feature {feature!r}: {_described(builders, sources)}. Name one "
+                    "that they have, or map it (SourceSettings.features)"
+                )
+            found[feature] = LabelSettings(CLASSES, tuple(names))
+    return found
+
+
 def to_global(
     examples: Iterable[Mapping[str, Any]],
     source_index: int,
@@ -135,6 +181,29 @@ def num_examples(builder: tfds.core.DatasetBuilder, split: str, source: SourceSe
             f"{', '.join(builder.info.splits)}. SourceSettings.splits says which split is what, and "
             "may leave splits out"
         ) from error
+
+
+def _own_names(builder: tfds.core.DatasetBuilder, source: SourceSettings, feature: str) -> Sequence[str]:
+    key = _own_keys(builder, source, (feature,), ()).get(feature)
+    if key is None:
+        return []
+    names = class_names(builder, key)
+    if names:
+        return names
+    if not isinstance(builder.info.features[key], tfds.features.Text):
+        raise ValueError(
+            f"{source.dataset}: expected {feature!r} to be a ClassLabel or a text; it is "
+            f"{builder.info.features[key]!r}"
+        )
+    splits = source.splits.values()
+    return sorted({text(own[key]) for split in splits for own in _read(builder, split, source, [key])})
+
+
+def _described(builders: Sequence[tfds.core.DatasetBuilder], sources: Sequence[SourceSettings]) -> str:
+    return "; ".join(
+        f"{source.dataset} has {', '.join(builder.info.features)}"
+        for builder, source in zip(builders, sources, strict=True)
+    )
 
 
 def _people(builder: tfds.core.DatasetBuilder, split: str, source: SourceSettings) -> set[Identity]:
@@ -183,81 +252,19 @@ def _read(
             yield dict(zip(chunk, values, strict=True))
 
 
-def _expression_reader(
-    builder: tfds.core.DatasetBuilder,
-    keys: Mapping[str, str],
-    source: SourceSettings,
-    expressions: Sequence[str],
-) -> Callable[[Mapping[str, Any]], int]:
-    if spec.EXPRESSION not in keys:
-        return lambda own: spec.MISSING_LABEL
-    key = keys[spec.EXPRESSION]
-    names = _class_names(builder, key)
-    indices: dict[str, int] = {}
-
-    def index(name: str) -> int:
-        if name not in indices:
-            indices[name] = _expression_index(name, source, expressions)
-        return indices[name]
-
-    for name in names or ():
-        index(name)
-    return lambda own: index(_label_name(own[key], names))
-
-
-def _expression_index(name: str, source: SourceSettings, expressions: Sequence[str]) -> int:
-    mapped = _mapped(spec.EXPRESSION, name, source)
-    if not mapped:
-        return spec.MISSING_LABEL
-    if mapped.isdigit() and int(mapped) < len(expressions):
-        return int(mapped)
-    return list(expressions).index(
-        naming.check_name(
-            mapped,
-            expressions,
-            f"{source.dataset}: a label of the expression, which SourceSettings.labels can map "
-            '(to "" to leave it out),',
-        )
-    )
-
-
 def _identity_reader(
     builder: tfds.core.DatasetBuilder, keys: Mapping[str, str], source: SourceSettings
 ) -> Callable[[Mapping[str, Any]], Identity]:
     if spec.IDENTITY not in keys:
         return lambda own: spec.MISSING_LABEL
     key = keys[spec.IDENTITY]
-    names = _class_names(builder, key) if spec.IDENTITY in source.labels else None
+    names = class_names(builder, key) if spec.IDENTITY in source.labels else None
 
     def identity(own: Mapping[str, Any]) -> Identity:
         value = own[key]
         if isinstance(value, bytes):
-            return _mapped(spec.IDENTITY, _text(value), source)
-        left_out = not _mapped(spec.IDENTITY, _label_name(value, names), source)
+            return mapped(spec.IDENTITY, text(value), source)
+        left_out = not mapped(spec.IDENTITY, label_name(value, names), source)
         return spec.MISSING_LABEL if value < 0 or left_out else int(value)
 
     return identity
-
-
-def _class_names(builder: tfds.core.DatasetBuilder, key: str) -> Sequence[str] | None:
-    feature = builder.info.features[key]
-    return feature.names if isinstance(feature, tfds.features.ClassLabel) else None
-
-
-def _label_name(value: Any, names: Sequence[str] | None) -> str:
-    """The name of a label; "" where it is missing, the number itself where it has no name."""
-    if isinstance(value, bytes):
-        return _text(value)
-    if value < 0:
-        return ""
-    return names[value] if names else str(value)
-
-
-def _mapped(feature: str, name: str, source: SourceSettings) -> str:
-    """kfer's name for a label; "" has none, and "*" in the map stands for all other names."""
-    names = source.labels.get(feature, {})
-    return names.get(name, names.get(_EVERY_OTHER_NAME, name)) if name else ""
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

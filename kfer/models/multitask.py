@@ -1,5 +1,7 @@
 """One network that says who a face is and what it expresses."""
 
+import itertools
+import math
 from pathlib import Path
 
 import keras
@@ -10,29 +12,36 @@ from kfer import backbones, spec
 # Keras finds layers of its own file format by name once their modules are imported.
 from kfer.backbones import normalization as normalization
 from kfer.backbones import recomputation as recomputation
+from kfer.backbones import stages as backbone_stages
+from kfer.backbones.normalization import batch_normalization
 from kfer.models import heads
-from kfer.settings import ModelSettings
-
-_FEATURES = "features"
+from kfer.models.sharing import BRANCH, FEATURES, features_of
+from kfer.settings import ModelSettings, active
+from kfer.settings.tasks import EMBEDDING, Tasks
 
 
 def build(
     settings: ModelSettings,
     image_size: int,
     channels: int,
-    num_expressions: int,
+    tasks: Tasks,
     num_identities: int,
     seed: int,
     dtype_policy: str = "float32",
 ) -> keras.Model:
     """Returns an untrained network.
 
+    The tasks share the backbone up to its end, or to the stage that a task `parts_after`: from there it
+    has a copy of the later stages for itself, with the same pre-trained weights, or random ones of its
+    own. Its `stop_gradient` is where it leaves what is shared; then come, in this order, its copy of the
+    later stages, the normalisation of its features, each channel for itself, and its head.
+
     Args:
         settings: The backbone and its heads.
         image_size: Height and width of the input in pixels.
         channels: 1 for grey, 3 for RGB.
-        num_expressions: Expression classes; 0 leaves the head out.
-        num_identities: People to train on; 0 leaves the head and the embedding out.
+        tasks: What to predict; those whose weight is 0 are left out.
+        num_identities: People to train on, at least 2 where identity is a task.
         seed: Seeds the random weights and dropout, and with them Python's, NumPy's and
             TensorFlow's global generators.
         dtype_policy: Keras's policy of the backbone: "float32", "mixed_bfloat16" or
@@ -40,34 +49,44 @@ def build(
 
     Returns:
         A model from images `[n, image_size, image_size, channels]` in [0, 255], uint8 or float, to
-        a dict of float32: "expression", logits `[n, num_expressions]`; "identity", cosines
-        `[n, num_identities]` in [-1, 1]; "embedding", L2-normalised `[n, embedding_size]`. Its only
-        layer that is a model is the backbone (`backbone`); the output of its layer "features" is what
-        the heads take (`split`).
+        a dict of float32: logits or numbers `[n, k]` of each task by its name; of identity, "identity"
+        and "embedding" as its loss needs them (`heads.identity`). Its layers that are models are the
+        backbone (`backbone`) and the tasks' own copies of its later stages (`branches`); what the heads
+        take is found by `split`.
 
     Raises:
-        ValueError: There is nothing to predict, or the settings name an unknown backbone.
+        ValueError: No task has a weight, the settings name an unknown backbone, a task parts where the
+            backbone cannot be parted, or there are too few people.
     """
-    if not num_expressions and not num_identities:
-        raise ValueError("a network needs expressions or identities to predict; both numbers are 0")
+    tasks = active(tasks)
+    if not tasks:
+        raise ValueError("a network needs a task to predict; none has a weight above 0")
     keras.utils.set_random_seed(seed)
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy)
     try:
         images = keras.Input((image_size, image_size, channels), name=spec.IMAGE)
         scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
-        trunk = backbones.build(
-            settings.backbone, scaled.shape[1:], settings.weights, **settings.backbone_arguments
+        features = features_of(
+            tasks,
+            scaled,
+            lambda: backbones.build(
+                settings.backbone, scaled.shape[1:], settings.weights, **settings.backbone_arguments
+            ),
         )
-        features = layers.Identity(name=_FEATURES)(trunk(scaled))
-        outputs = {}
-        if num_expressions:
-            outputs[spec.EXPRESSION] = heads.expression(features, num_expressions, settings.dropout)
-        if num_identities:
-            embedding = heads.embedding(features, settings.embedding_size, settings.dropout)
-            cosines = heads.CosineLogits(num_identities, dtype="float32", name=spec.IDENTITY)
-            outputs[spec.IDENTITY] = cosines(embedding)
-            outputs[spec.EMBEDDING] = embedding
+        outputs: dict[str, keras.KerasTensor] = {}
+        for name, task in tasks.items():
+            own = features[name]
+            if task.normalize_features:
+                fused = len(own.shape) == 4  # the kernel takes feature maps only
+                own = batch_normalization(fused, name=f"{name}.normalization")(own)
+            dropout = settings.dropout if task.dropout is None else task.dropout
+            if task.kind == EMBEDDING:
+                outputs |= heads.identity(
+                    own, name, task, num_identities, settings.embedding_size, dropout
+                )
+            else:
+                outputs[name] = heads.numbers(own, name, len(task.names), dropout, task.layers)
         return keras.Model(images, outputs, name="multitask")
     finally:
         keras.config.set_dtype_policy(previous)
@@ -85,10 +104,13 @@ def load(path: str | Path) -> keras.Model:
 def backbone(network: keras.Model) -> keras.Model:
     """Returns the backbone of a network that `build` made, also of one that was saved and loaded.
 
+    Where tasks part, it gives a dict of feature maps by stage, and ends at the last stage that is shared.
+
     Raises:
         ValueError: The network does not have one backbone.
     """
-    found = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    own = branches(network).values()
+    found = [layer for layer in _models(network) if layer not in own]
     if len(found) != 1:
         raise ValueError(
             f"expected a network from kfer.models.build, which has one backbone; got {network.name!r}, "
@@ -97,12 +119,73 @@ def backbone(network: keras.Model) -> keras.Model:
     return found[0]
 
 
+def branches(network: keras.Model) -> dict[str, keras.Model]:
+    """Returns, for each task that parts before the backbone's end, its own copy of the later stages."""
+    ending = f".{BRANCH}"
+    return {
+        layer.name.removesuffix(ending): layer
+        for layer in _models(network)
+        if layer.name.endswith(ending)
+    }
+
+
+def stages(network: keras.Model) -> dict[str, list[keras.layers.Layer]]:
+    """Returns the layers with weights of the backbone by stage, from input to output.
+
+    A task's own copy of a stage is with the shared one: what is frozen, or has a learning rate, by a
+    stage's name is all of them.
+
+    Raises:
+        ValueError: The network does not have one backbone.
+    """
+    return backbone_stages.stages(backbone(network), branches(network).values())
+
+
+def num_identities(network: keras.Model) -> int:
+    """Returns the number of people that a network is trained on: from there up, people are held out.
+
+    Args:
+        network: From `build`, or the second half of one (`split`).
+
+    Raises:
+        ValueError: Identity is not one of its tasks.
+    """
+    kinds = (heads.CosineLogits, heads.TrainedIdentities)
+    for layer in backbone_stages.leaves(network):
+        if isinstance(layer, kinds):
+            return layer.num_identities
+    raise ValueError(
+        f"expected a network that is trained for identity; {network.name!r} has the outputs "
+        f"{', '.join(network.output)}"
+    )
+
+
 def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Returns the two halves of a network that `build` made, from images to features and from there on.
 
-    They share the network's variables. The first holds the scaling and the backbone; the second gives
-    the network's outputs.
+    They share the network's variables. The first holds the scaling, the backbone and the tasks' copies
+    of its later stages; the second gives the network's outputs. Where there are such copies, the
+    features are those that each head takes, as one vector.
     """
-    features = network.get_layer(_FEATURES).output
-    trunk = keras.Model(network.input, features, name="trunk")
-    return trunk, keras.Model(features, network.output, name="heads")
+    features = [
+        layer.output
+        for layer in network.layers
+        if layer.name == FEATURES or layer.name.endswith(f".{FEATURES}")
+    ]
+    if len(features) == 1:
+        trunk = keras.Model(network.input, features[0], name="trunk")
+        return trunk, keras.Model(features[0], network.output, name="heads")
+    vectors = layers.Concatenate()([layers.Flatten()(each) for each in features])
+    joined = keras.Input(vectors.shape[1:])
+    ends = list(itertools.accumulate(math.prod(each.shape[1:]) for each in features))
+    parts = [
+        layers.Reshape(each.shape[1:])(joined[:, start:end])
+        for each, (start, end) in zip(features, itertools.pairwise([0, *ends]), strict=True)
+    ]
+    outputs = keras.Model(features, network.output)(parts)
+    trunk = keras.Model(network.input, vectors, name="trunk")
+    return trunk, keras.Model(joined, outputs, name="heads")
+
+
+def _models(network: keras.Model) -> list[keras.Model]:
+    return [layer for layer in network.layers if isinstance(layer, keras.Model)]

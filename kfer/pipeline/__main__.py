@@ -116,7 +116,7 @@ def _run(settings: PipelineSettings, root: Path, options: argparse.Namespace) ->
     rows.append(("Run", f"{result.run}: {seconds:,.1f} s, peak memory {peak_memory_gb():.2f} GB"))
     print()
     for title, text in rows:
-        print(f"{title:<14}{text}")
+        print(f"{title:<13} {text}")
     return 0
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kfer import spec
+from kfer.settings import LabelSettings
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -29,10 +32,23 @@ class Examples(Artifact):
         """What the labels mean.
 
         Returns:
-            "expressions" and "sources" (lists of names), "num_identities" (people of the training
-            split, whose labels come first), "num_examples" by split, and "num_pairs".
+            "labels" (of each feature its "kind" and "names"), "sources" (their names), "num_identities"
+            (people of the training split, whose labels come first), "num_examples" by split, and
+            "num_pairs".
         """
         return json.loads((self.path / "labels.json").read_text())
+
+    def label_settings(self) -> dict[str, LabelSettings]:
+        """What each label is, by feature."""
+        return {
+            feature: LabelSettings(label["kind"], tuple(label["names"]))
+            for feature, label in self.labels()["labels"].items()
+        }
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The names of classes and numbers by feature, and those of the sources under "source"."""
+        names = {feature: label.names for feature, label in self.label_settings().items()}
+        return {**names, spec.SOURCE: tuple(self.labels()["sources"])}
 
     def write_labels(self, labels: Mapping[str, Any]) -> None:
         """Writes what `labels` reads."""

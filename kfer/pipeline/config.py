@@ -75,6 +75,15 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
         items = list(settings)
         items[int(head)] = _replace(items[int(head)], rest, text, name)
         return tuple(items)
+    if isinstance(settings, Mapping):
+        if head not in settings:
+            raise ValueError(f"{name}: {where} has {', '.join(settings)}; got {head!r}")
+        if not rest:
+            raise ValueError(
+                f"{name} is a group of settings; name one of them, such as "
+                f"{name}.{dataclasses.fields(settings[head])[0].name}"
+            )
+        return {**settings, head: _replace(settings[head], rest, text, name)}
     fields = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     if head not in fields:
         raise ValueError(_unknown(name, where, head, list(fields)))
@@ -112,9 +121,10 @@ class _NotAllowedError(ValueError):
 
 
 def _kind_of_items(hint: Any) -> Any:
-    """The settings class that a tuple of settings is made of; None for any other type."""
-    kind = next(iter(get_args(hint)), None)
-    return kind if get_origin(hint) is tuple and dataclasses.is_dataclass(kind) else None
+    """The settings class that a tuple or a mapping of settings is made of; None for any other type."""
+    arguments = get_args(hint)
+    kind = arguments[0 if get_origin(hint) is tuple else -1] if arguments else None
+    return kind if get_origin(hint) in (tuple, Mapping) and dataclasses.is_dataclass(kind) else None
 
 
 def _unknown(name: str, where: str, head: str, known: list[str]) -> str:
@@ -158,6 +168,9 @@ def _parse(text: str, hint: Any) -> Any:
     value = ast.literal_eval(text)
     if not isinstance(value, Mapping):
         raise ValueError(text)
+    kind = _kind_of_items(hint)
+    if kind:
+        return {key: _parse(str(item), kind) for key, item in value.items()}
     return _parse_settings(value, hint) if dataclasses.is_dataclass(hint) else value
 
 
@@ -207,7 +220,7 @@ def _describe_type(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join("none" if a is type(None) else _describe_type(a) for a in arguments)
     if _kind_of_items(hint):
-        return "a list of mappings"
+        return "a list of mappings" if origin is tuple else "a mapping of mappings"
     if origin is tuple:
         return f"{_describe_type(arguments[0]).removeprefix('a ')}s separated by commas"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
@@ -215,9 +228,12 @@ def _describe_type(hint: Any) -> str:
 
 
 def _example(hint: Any, value: Any) -> str:
-    """The value as a user would type it; where it is a tuple of settings, an entry's first field."""
+    """The value as a user would type it; where it holds settings, an entry's first field."""
     kind = _kind_of_items(hint)
-    return f"[{{{dataclasses.fields(kind)[0].name!r}: ...}}]" if kind else as_text(value)
+    if not kind:
+        return as_text(value)
+    entry = f"{{{dataclasses.fields(kind)[0].name!r}: ...}}"
+    return f"[{entry}]" if get_origin(hint) is tuple else f"{{{next(iter(value), 'name')!r}: {entry}}}"
 
 
 def as_text(value: Any) -> str:
@@ -237,6 +253,9 @@ def describe(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
         elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             for index, item in enumerate(value):
                 yield from describe(item, f"{name}.{index}.")
+        elif isinstance(value, Mapping) and any(map(dataclasses.is_dataclass, value.values())):
+            for key, item in value.items():
+                yield from describe(item, f"{name}.{key}.")
         else:
             yield name, value, texts.get(field.name, "")
 

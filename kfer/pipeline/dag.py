@@ -26,15 +26,18 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
         root: The pipeline root; datasets are prepared under it.
     """
     examples = example_gen(
-        data=settings.data, data_dir=settings.data_dir, prepared_dir=str(root / "datasets")
+        data=settings.data,
+        labels=settings.labels(),
+        data_dir=settings.data_dir,
+        prepared_dir=str(root / "datasets"),
     )
-    statistics = statistics_gen(examples=examples["examples"], data=settings.data)
+    statistics = statistics_gen(examples=examples["examples"])
     schema = schema_gen(statistics=statistics["statistics"])
     anomalies = example_validator(
         statistics=statistics["statistics"],
         schema=schema["schema"],
         data=settings.data,
-        training=settings.training,
+        tasks=settings.tasks,
     )
     transformed = transform(
         examples=examples["examples"], anomalies=anomalies["anomalies"], data=settings.data
@@ -45,6 +48,7 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
         augmentation=settings.augmentation,
         model_settings=settings.model,
         training=settings.training,
+        tasks=settings.tasks,
         tuning=settings.tuning,
     )
     trained = trainer(
@@ -54,6 +58,7 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
         augmentation=settings.augmentation,
         model_settings=settings.model,
         training=settings.training,
+        tasks=settings.tasks,
     )
     evaluated = evaluator(
         model=trained["model"],
@@ -61,6 +66,7 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
         # The judgement of the latest blessed model before this one, to compare with.
         baseline=LatestBlessed("Evaluator", "evaluation", "blessing", "model"),
         data=settings.data,
+        tasks=settings.tasks,
         evaluation_settings=settings.evaluation,
     )
     checked = infra_validator(
@@ -69,6 +75,7 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
         transformed_examples=transformed["transformed_examples"],
         name=settings.name,
         data=settings.data,
+        tasks=settings.tasks,
         export=settings.export,
     )
     pushed = pusher(

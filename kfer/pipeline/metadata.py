@@ -274,7 +274,9 @@ class MetadataStore:
 
 
 def plain(value: Any) -> Any:
-    """A dataclass as a dictionary; anything else as it is."""
+    """Dataclasses, also those in a mapping, as dictionaries; anything else as it is."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kfer import spec
 from kfer.pipeline.runner import RunResult
 from kfer.settings import PipelineSettings
 
@@ -68,7 +69,26 @@ def _figures(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
                 "of people not trained on",
             )
         )
+    own = {spec.IDENTITY, *([spec.EXPRESSION] if expression else [])}
+    further = {name: report for name, report in evaluation["tasks"].items() if name not in own}
+    rows.extend((_capitalised(name), _further(report)) for name, report in further.items())
     return rows
+
+
+def _further(report: dict[str, Any] | None) -> str:
+    """The figures that a task's kind is judged by; None where no test image has a label for it."""
+    if report is None:
+        return "no test image has a label for it"
+    figures = [
+        f"{name.replace('_', ' ').replace('f1', 'F1')} {figure['value']:.3f}"
+        for name, figure in report["intervals"].items()
+        if figure["value"] is not None
+    ]
+    return f"{', '.join(figures)} on {report['num_examples']:,} test images"
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 def _files(pushed: Path, parity: dict[str, Any]) -> list[tuple[str, str]]:

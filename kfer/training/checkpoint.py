@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,16 @@ import keras
 import numpy as np
 
 from kfer.settings import TrainingSettings
+from kfer.settings.tasks import Tasks
 
 History = list[dict[str, float]]
+Parts = Mapping[str, Sequence[keras.Variable]]
+_NETWORK = "network"
 _CHECKPOINT = "checkpoint.npz"
+_BEST = "best_"
 _HISTORY = "history.csv"
+# A run may go on with other devices.
+_FREE = ("strategy", "worker_timeout_s")
 
 
 @dataclass(frozen=True)
@@ -33,66 +39,44 @@ class Checkpoint:
     path: Path
     history: History = field(default_factory=list)
 
-    def restore_network(self, network: keras.Model) -> None:
-        """Gives a network the state that it had, random states too.
+    def restore(self, part: str, variables: Sequence[keras.Variable]) -> None:
+        """Gives variables the values that they had, those of random states too.
+
+        Args:
+            part: As it was called for `save`.
+            variables: Of the same network, or of an optimizer that was built for the same stage.
 
         Raises:
             ValueError: The checkpoint is of another network.
         """
-        self._restore("network", network.variables)
-
-    def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Gives an optimizer, built for what trains in the same stage, the state that it had.
-
-        Raises:
-            ValueError: The checkpoint is of another network.
-        """
-        self._restore("optimizer", optimizer.variables)
-
-    def _restore(self, part: str, variables: Sequence[keras.Variable]) -> None:
-        with np.load(self.path) as stored:
-            count = sum(name.startswith(part) for name in stored)
-            values = [stored[f"{part}_{index}"] for index in range(count)]
-        if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-            raise ValueError(
-                f"{self.path} is of another network: expected {len(variables)} variables, it has "
-                f"{len(values)}, or their shapes differ. Delete that file to start anew"
-            )
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+        _restore(self.path, part, variables)
 
 
 def save(
     work_dir: Path,
-    network: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
+    parts: Parts,
     settings: TrainingSettings,
+    tasks: Tasks,
     steps_per_epoch: int,
     history: History,
 ) -> None:
-    """Writes weights, the optimizer's state, random states and history.
+    """Writes the state of a run, and its history.
 
     Args:
         work_dir: The run's folder.
-        network: The whole network, what is frozen too.
-        optimizer: A built optimizer.
+        parts: What the run goes on from, by name: all variables of the network, what is frozen too,
+            of the optimizer and so on.
         settings: The run's settings; only they may go on from this checkpoint.
+        tasks: Likewise.
         steps_per_epoch: Likewise.
         history: The figures of each epoch so far.
     """
-    run = {"history": history, "run": _run(settings, steps_per_epoch)}
-    arrays = {
-        f"{part}_{index}": np.asarray(variable)
-        for part, variables in (("network", network.variables), ("optimizer", optimizer.variables))
-        for index, variable in enumerate(variables)
-    }
-    content = io.BytesIO()
-    np.savez(content, json=np.array(json.dumps(run)), **arrays)  # type: ignore[arg-type]
-    _write(work_dir / _CHECKPOINT, content.getbuffer())
+    run = {"history": history, "run": _run(settings, tasks, steps_per_epoch)}
+    _write_arrays(work_dir / _CHECKPOINT, parts, json=np.array(json.dumps(run)))
     write_history(work_dir, history)
 
 
-def load(work_dir: Path, settings: TrainingSettings, steps_per_epoch: int) -> Checkpoint:
+def load(work_dir: Path, settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> Checkpoint:
     """Returns what the last finished epoch left; of a run that starts, an empty checkpoint.
 
     Raises:
@@ -106,7 +90,7 @@ def load(work_dir: Path, settings: TrainingSettings, steps_per_epoch: int) -> Ch
     found = content["run"]
     different = [
         f"{name} was {found.get(name)!r} and is {value!r}"
-        for name, value in _run(settings, steps_per_epoch).items()
+        for name, value in _run(settings, tasks, steps_per_epoch).items()
         if found.get(name) != value
     ]
     if different:
@@ -119,6 +103,27 @@ def load(work_dir: Path, settings: TrainingSettings, steps_per_epoch: int) -> Ch
     return Checkpoint(path, content["history"])
 
 
+def save_best(work_dir: Path, epoch: int, network: keras.Model) -> None:
+    """Writes the weights of an epoch that is better than those before; to be called before `save`."""
+    _write_arrays(_best_file(work_dir, epoch), {_NETWORK: network.variables})
+
+
+def restore_best(work_dir: Path, epoch: int, network: keras.Model) -> None:
+    """Gives a network the weights that it had after its best epoch.
+
+    Raises:
+        FileNotFoundError: They are not there.
+    """
+    _restore(_best_file(work_dir, epoch), _NETWORK, network.variables)
+
+
+def remove_worse(work_dir: Path, best_epoch: int) -> None:
+    """Removes the weights of all epochs but the best; to be called after `save`."""
+    for file in work_dir.glob(f"{_BEST}*.npz"):
+        if file != _best_file(work_dir, best_epoch):
+            file.unlink()
+
+
 def write_history(work_dir: Path, history: History) -> None:
     """Writes the figures of each epoch as CSV."""
     columns = list(dict.fromkeys(name for figures in history for name in figures))
@@ -129,9 +134,43 @@ def write_history(work_dir: Path, history: History) -> None:
     _write(work_dir / _HISTORY, text.getvalue().encode())
 
 
-def _run(settings: TrainingSettings, steps_per_epoch: int) -> dict[str, object]:
-    run = {**dataclasses.asdict(settings), "steps_per_epoch": steps_per_epoch}
+def _run(settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> dict[str, object]:
+    flat = {
+        f"tasks.{name}.{field}": value
+        for name, task in tasks.items()
+        for field, value in dataclasses.asdict(task).items()
+    }
+    run = {**dataclasses.asdict(settings), **flat, "steps_per_epoch": steps_per_epoch}
+    run = {name: value for name, value in run.items() if name not in _FREE}
     return json.loads(json.dumps(run))  # as it comes back: tuples are lists
+
+
+def _best_file(work_dir: Path, epoch: int) -> Path:
+    return work_dir / f"{_BEST}{epoch}.npz"
+
+
+def _restore(path: Path, part: str, variables: Sequence[keras.Variable]) -> None:
+    with np.load(path) as stored:
+        count = sum(name.startswith(f"{part}_") for name in stored)
+        values = [stored[f"{part}_{index}"] for index in range(count)]
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+        raise ValueError(
+            f"{path} is of another network: expected {len(variables)} variables, it has {len(values)}, "
+            "or their shapes differ. Delete that file to start anew"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _write_arrays(path: Path, parts: Parts, **further: np.ndarray) -> None:
+    arrays = {
+        f"{part}_{index}": np.asarray(variable)
+        for part, variables in parts.items()
+        for index, variable in enumerate(variables)
+    }
+    content = io.BytesIO()
+    np.savez(content, **further, **arrays)  # type: ignore[arg-type]
+    _write(path, content.getbuffer())
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:

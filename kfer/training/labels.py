@@ -2,19 +2,21 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kfer.input_pipeline import Decoded
-from kfer.settings import TrainingSettings
+from kfer.settings import TaskSettings, TrainingSettings, active
+from kfer.settings.tasks import EMBEDDING, Tasks
 
 
-def check_labels(examples: Decoded, settings: TrainingSettings, sources: Sequence[str] = ()) -> None:
+def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -> None:
     """Checks that the training examples have labels for each task that has a weight.
 
     Args:
         examples: The training split.
-        settings: A task whose loss has weight 0 needs no labels.
+        tasks: Those whose loss has weight 0 need no labels.
         sources: The sources' names, in the order of `examples.source`; they are told in errors.
 
     Raises:
@@ -25,29 +27,86 @@ def check_labels(examples: Decoded, settings: TrainingSettings, sources: Sequenc
         f"{sources[index] if index < len(sources) else f'number {index}'} ({count:,} examples)"
         for index, count in zip(*np.unique(examples.source, return_counts=True), strict=True)
     )
-    if settings.expression_weight and not (examples.expression >= 0).any():
-        raise ValueError(
-            f"no training example has an expression label; sources: {found or 'none'}. Add a source "
-            "that has expressions, map its labels (SourceSettings.labels), or set "
-            "training.expression_weight to 0"
-        )
-    people = np.unique(examples.identity[examples.identity >= 0])
-    if settings.identity_weight and len(people) < 2:
-        raise ValueError(
-            f"expected at least two people to learn identity from; got {len(people)} from the sources: "
-            f"{found or 'none'}. Add a source that has identities, map its feature "
-            "(SourceSettings.features), or set training.identity_weight to 0"
-        )
+    for name, task in active(tasks).items():
+        labels = examples.label(task.feature or name)
+        if task.kind == EMBEDDING:
+            people = np.unique(labels[labels >= 0])
+            if len(people) < 2:
+                raise ValueError(
+                    f"expected at least two people to learn {name} from; got {len(people)} from the "
+                    f"sources: {found or 'none'}. Add a source that has identities, map its feature "
+                    f"(SourceSettings.features), or set tasks.{name}.weight to 0"
+                )
+        elif not labelled(labels).any():
+            raise ValueError(
+                f"no training example has a label for {name}; sources: {found or 'none'}. Add a source "
+                f"that has the feature {task.feature or name!r}, map it or its labels "
+                f"(SourceSettings.features, .labels), or set tasks.{name}.weight to 0"
+            )
 
 
-def with_values(settings: TrainingSettings, values: Mapping[str, float]) -> TrainingSettings:
-    """Returns the settings with some fields replaced, as the Tuner's best values name them.
+def labelled(labels: np.ndarray) -> np.ndarray:
+    """Returns, for each example, whether it has a label, bool `[n]`.
+
+    Args:
+        labels: int `[n]`, negative where missing, or float `[n, k]`, nan where missing.
+    """
+    if labels.ndim == 1:
+        return labels >= 0
+    return ~np.isnan(labels).all(axis=1)
+
+
+def class_counts(examples: Decoded, tasks: Tasks) -> dict[str, np.ndarray]:
+    """Returns how many training examples each class has, for the tasks whose `imbalance` asks for it.
+
+    An example counts 1 for its class, or, where its label is shares or votes, for each class its share.
+
+    Args:
+        examples: The training split.
+        tasks: Those without a weight are left out.
+
+    Returns:
+        By task, float64 `[num_classes]`.
+    """
+    return {
+        name: _class_counts(examples.label(task.feature or name), len(task.names))
+        for name, task in active(tasks).items()
+        if task.imbalance != "none"
+    }
+
+
+def _class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    if labels.ndim == 1:
+        return np.bincount(labels[labels >= 0], minlength=num_classes).astype(np.float64)
+    totals = labels.sum(axis=1, dtype=np.float64)
+    known = totals > 0  # never so for a nan
+    return (labels[known] / totals[known, np.newaxis]).sum(axis=0)
+
+
+def with_values(
+    settings: TrainingSettings, tasks: Tasks, values: Mapping[str, Any]
+) -> tuple[TrainingSettings, dict[str, TaskSettings]]:
+    """Returns the settings and tasks with some values replaced, as the Tuner's best values name them.
+
+    Args:
+        settings: Of the training.
+        tasks: By their names.
+        values: By names of fields of the settings, and "<task>_weight".
 
     Raises:
-        ValueError: A name is not a field of `TrainingSettings`.
+        ValueError: A name is neither.
     """
+    weights = {f"{name}_weight": name for name in tasks}
     allowed = [field.name for field in dataclasses.fields(settings)]
     for name in values:
-        if name not in allowed:
-            raise ValueError(f"no training setting is called {name!r}; there are {', '.join(allowed)}")
-    return dataclasses.replace(settings, **values)  # type: ignore[arg-type]
+        if name not in allowed and name not in weights:
+            raise ValueError(
+                f"no training setting is called {name!r}; there are {', '.join([*allowed, *weights])}"
+            )
+    changed = {
+        weights[name]: dataclasses.replace(tasks[weights[name]], weight=value)
+        for name, value in values.items()
+        if name in weights
+    }
+    fields = {name: value for name, value in values.items() if name in allowed}
+    return dataclasses.replace(settings, **fields), {**tasks, **changed}

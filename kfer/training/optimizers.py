@@ -1,6 +1,6 @@
 """Keras's optimizers in one kernel a variable, with a share of the learning rate for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -9,7 +9,8 @@ import tensorflow as tf
 class _LayerWise(keras.optimizers.Optimizer):
     """Gives each variable a share of the learning rate, and decays kernels at that rate.
 
-    Mixed in before an optimizer of Keras, whose own decay has one rate for all variables.
+    Mixed in before an optimizer of Keras, whose own decay has one rate for all variables. Replicas
+    give it gradients of the global batch, not each its own.
     """
 
     def __init__(
@@ -21,6 +22,12 @@ class _LayerWise(keras.optimizers.Optimizer):
     def build(self, variables: list[keras.Variable]) -> None:
         super().build(variables)
         self._factors = tuple(self._factor(variable) for variable in variables)
+
+    def _all_reduce_sum_gradients(
+        self, grads_and_vars: Sequence[tuple[tf.Tensor, tf.Variable]]
+    ) -> Sequence[tuple[tf.Tensor, tf.Variable]]:
+        # The training step has summed them: they are clipped, and checked for overflow, as a whole.
+        return grads_and_vars
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         factor = self._factors[self._get_variable_index(variable)]
@@ -83,6 +90,14 @@ class LayerWiseSGD(_LayerWise, _FusedSGD):
 
 class LayerWiseAdamW(_LayerWise, _FusedAdam):
     """Keras's AdamW with a share of the rate for each variable, and decay of kernels only."""
+
+
+class LayerWiseLamb(_LayerWise, keras.optimizers.Lamb):
+    """Keras's LAMB (You et al. 2020, algorithm 2) with a share of the rate for each variable.
+
+    Kernels decay as in the other optimizers, before the step and apart from its trust ratio, which in
+    the paper sees the decay too.
+    """
 
 
 def _fits_a_kernel(gradient: tf.Tensor) -> bool:

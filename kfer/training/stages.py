@@ -8,15 +8,18 @@ from dataclasses import dataclass
 import keras
 
 from kfer import models
-from kfer.backbones.stages import described, leaves, stages
+from kfer.backbones.stages import described, leaves
 from kfer.settings import FineTuningStage, TrainingSettings
 
 _ALL = "all"
 
 
 def freeze(model: keras.Model, stage: FineTuningStage) -> None:
-    """Lets the layers of a backbone's stages train, or not; the heads are left as they are."""
-    for name, layers in stages(models.backbone(model)).items():
+    """Lets the layers of a backbone's stages train, or not; the heads are left as they are.
+
+    A task's own copy of a stage is frozen and trained with the shared one.
+    """
+    for name, layers in models.stages(model).items():
         for layer in layers:
             layer.trainable = name in stage.unfreeze or _ALL in stage.unfreeze
 
@@ -81,7 +84,7 @@ def rate_factors(model: keras.Model, layer_decay: float) -> Callable[[keras.Vari
         return lambda variable: 1.0
     factors = {
         id(variable): layer_decay**depth
-        for depth, layers in enumerate(reversed(stages(models.backbone(model)).values()), 1)
+        for depth, layers in enumerate(reversed(models.stages(model).values()), 1)
         for layer in layers
         for variable in layer.variables
     }
@@ -92,12 +95,12 @@ def _check_names(model: keras.Model, settings: TrainingSettings) -> None:
     wanted = {name for stage in settings.stages for name in stage.unfreeze} - {_ALL}
     if not wanted:
         return
-    trunk = models.backbone(model)
-    unknown = sorted(wanted - stages(trunk).keys())
+    unknown = sorted(wanted - models.stages(model).keys())
     if unknown:
+        trunk, branches = models.backbone(model), models.branches(model).values()
         raise ValueError(
             f"training.stages: the backbone {trunk.name!r} has no stage {', '.join(map(repr, unknown))}; "
-            f"expected {_ALL!r} or some of these (with their parameters): {described(trunk)}"
+            f"expected {_ALL!r} or some of these (with their parameters): {described(trunk, branches)}"
         )
 
 

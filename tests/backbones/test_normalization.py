@@ -1,3 +1,8 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +76,18 @@ def test_statistics_stay_float32_under_mixed_precision() -> None:
     outputs = layer(random_maps(2), training=True)
     assert outputs.dtype == tf.bfloat16
     assert {variable.dtype for variable in layer.variables} == {"float32"}
+
+
+def test_two_devices_normalize_as_one_with_the_same_batch() -> None:
+    script = Path(__file__).with_name("two_devices.py")
+    process = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    differences = json.loads(process.stdout)
+    assert differences.keys() == {"fused", "recomputed"}
+    for name, found in differences.items():
+        # Outputs, gradients of inputs and weights, moving statistics on both devices.
+        assert len(found) == {"fused": 6, "recomputed": 7}[name]
+        np.testing.assert_allclose(found, 0.0, atol=1e-4, err_msg=name)
 
 
 def test_folds_into_the_convolution_in_tflite(tmp_path) -> None:

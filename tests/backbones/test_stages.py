@@ -2,6 +2,7 @@ import keras
 import pytest
 
 from kfer import backbones
+from kfer.backbones.parting import after, up_to
 from kfer.backbones.stages import described, stages
 
 
@@ -113,3 +114,26 @@ def test_the_description_gives_names_and_counts() -> None:
     model = backbones.build("compact", (16, 16, 1), widths=(4,))
     # Kernel 3*3*1*4, scale and offset; twice kernel 3*3*4*4, scale and offset.
     assert described(model) == "stem (44), stage1 (304)"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("compact", {"widths": (4, 8, 8)}), ("mobilenet", {"alpha": 0.25})]
+)
+def test_the_layers_of_branches_are_in_the_stages_that_they_copy(name: str, arguments: dict) -> None:
+    made = [backbones.build(name, (32, 32, 1), **arguments) for _ in range(3)]
+    whole = names(made[0])
+    first, second, third = list(whole)[:3]
+    # No task shares what follows the third stage, and mobilenet's are named by the sizes of all maps.
+    shared = up_to(made[0], [first, third])
+    branches = [after(made[1], first, "early"), after(made[2], third, "late")]
+    found = stages(shared, branches)
+    assert list(found) == list(whole)
+    for stage, layers in found.items():
+        copies = 1 if stage == first else 2
+        assert [layer.name for layer in layers] == whole[stage] * copies
+    assert found[second][0] is not found[second][len(whole[second])]
+
+
+def test_the_description_counts_every_copy() -> None:
+    made = [backbones.build("compact", (16, 16, 1), widths=(4,)) for _ in range(2)]
+    assert described(made[0], [after(made[1], "stem", "branch")]) == "stem (44), stage1 (608)"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kfer.comparison import ComparisonSettings, costs
-from kfer.settings import DataSettings, ModelSettings, SourceSettings, TrainingSettings
+from kfer.settings import DataSettings, ModelSettings, SourceSettings, TaskSettings, TrainingSettings
 
 NAMES = ("angry", "happy", "sad")
 
@@ -29,7 +29,7 @@ def make_settings(**changes) -> ComparisonSettings:
             "squeezing": ModelSettings(backbone_arguments={**tiny, "squeeze_excitation": True}),
         },
         "data": DataSettings(sources=(SourceSettings("synthetic", arguments=people),), image_size=32),
-        "training": TrainingSettings(epochs=2, batch_size=16, identity_weight=0.0),
+        "training": TrainingSettings(epochs=2, batch_size=16),
         "resamples": 200,
         "timed_steps": 2,
         "timed_images": 3,
@@ -48,7 +48,9 @@ def settings() -> ComparisonSettings:
 @pytest.fixture(scope="session")
 def three_classes() -> ComparisonSettings:
     """What `write_run` and `write_study` write the results of."""
-    return make_settings(data=DataSettings((SourceSettings("synthetic"),), NAMES))
+    return make_settings(
+        data=DataSettings((SourceSettings("synthetic"),)), expression=TaskSettings(names=NAMES)
+    )
 
 
 def write_run(folder: Path, labels: Sequence[int], predictions: Sequence[int], seed: int = 0) -> None:

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import filelock
 import numpy as np
-import pytest
 
 from kfer.comparison import costs, runs
 
@@ -25,13 +24,3 @@ def test_a_candidate_is_in_training_while_its_lock_is_held(tmp_path: Path):
     with filelock.FileLock(lock):
         assert costs.is_training(tmp_path)
     assert not costs.is_training(tmp_path)
-
-
-def test_a_fresh_process_gives_back_what_it_found_and_raises_what_it_raised(tmp_path: Path):
-    assert costs.in_fresh_process(len, [1, 2, 3]) == 3
-    with pytest.raises(FileNotFoundError, match=r"result\.json"):
-        costs.in_fresh_process(runs.result, tmp_path)
-
-
-def test_the_machine_is_named_with_its_cores():
-    assert costs.machine().endswith(" cores")

@@ -4,7 +4,7 @@ import pytest
 
 from kfer.comparison import ComparisonSettings
 from kfer.pipeline import config
-from kfer.settings import DataSettings, ModelSettings, SourceSettings, TrainingSettings
+from kfer.settings import DataSettings, ModelSettings, SourceSettings, TaskSettings, TrainingSettings
 
 PROJECT = Path(__file__).parents[2]
 
@@ -28,7 +28,10 @@ def make(**changes) -> ComparisonSettings:
         ({"seeds": ()}, "at least one; got"),
         ({"seeds": (1, 1)}, r"different numbers, at least one; got \(1, 1\)"),
         ({"data": DataSettings((SourceSettings("lfw"), SourceSettings("orl")))}, "got lfw, orl"),
-        ({"training": TrainingSettings(expression_weight=0.0)}, "expression_weight must be above 0"),
+        (
+            {"expression": TaskSettings(names=("a", "b"), weight=0.0)},
+            "kind classes with a weight above 0",
+        ),
         ({"resamples": 0}, "resamples must be at least 1; got 0"),
         ({"int8_images": 0}, "int8_images must be at least 1; got 0"),
         ({"references": {"a paper": 53.4}}, r"in \[0, 1\]; 'a paper' is 53\.4"),

@@ -1,50 +1,7 @@
 import numpy as np
 import pytest
 
-from kfer import metrics
 from kfer.comparison import statistics
-
-
-def test_the_bootstrap_gives_what_drawing_images_gives():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 400)
-    predictions = np.where(rng.random(400) < 0.6, labels, rng.integers(0, 3, 400))
-    confusion = metrics.confusion_matrix(labels, predictions, 3)
-    accuracy, macro_f1 = statistics.bootstrap(confusion, 4000, seed=1)
-
-    drawn = [rng.integers(0, 400, 400) for _ in range(2000)]
-    accuracies = [np.mean(labels[d] == predictions[d]) for d in drawn]
-    scores = [metrics.macro_f1(metrics.confusion_matrix(labels[d], predictions[d], 3)) for d in drawn]
-    assert accuracy.value == np.mean(labels == predictions)
-    assert [accuracy.low, accuracy.high] == pytest.approx(
-        np.quantile(accuracies, [0.025, 0.975]), abs=0.006
-    )
-    assert macro_f1.value == metrics.macro_f1(confusion)
-    assert [macro_f1.low, macro_f1.high] == pytest.approx(np.quantile(scores, [0.025, 0.975]), abs=0.006)
-
-
-def test_the_bootstrap_of_accuracy_is_as_wide_as_the_binomial_says():
-    # 70 of 100: the standard error is sqrt(0.7 * 0.3 / 100), 0.0458; 1.96 of them are 0.0898.
-    accuracy, _ = statistics.bootstrap(np.array([[40, 10], [20, 30]]), 20_000, seed=0)
-    assert accuracy.value == 0.7
-    assert (accuracy.low, accuracy.high) == pytest.approx((0.7 - 0.0898, 0.7 + 0.0898), abs=0.011)
-
-
-def test_the_bootstrap_is_seeded():
-    confusion = np.array([[5, 2], [1, 4]])
-    assert statistics.bootstrap(confusion, 50, seed=3) == statistics.bootstrap(confusion, 50, seed=3)
-    assert statistics.bootstrap(confusion, 50, seed=3) != statistics.bootstrap(confusion, 50, seed=4)
-
-
-def test_a_class_that_a_resample_lacks_is_left_out_of_its_macro_f1():
-    # All images are right: macro F1 is 1 in every resample, also in those without the rare class.
-    _, macro_f1 = statistics.bootstrap(np.diag([50, 1]), 300, seed=0)
-    assert (macro_f1.low, macro_f1.value, macro_f1.high) == (1, 1, 1)
-
-
-def test_no_images_are_no_figure():
-    with pytest.raises(ValueError, match="at least one image"):
-        statistics.bootstrap(np.zeros((3, 3), int), 10, seed=0)
 
 
 def test_students_interval_of_three_seeds():

@@ -19,6 +19,7 @@ import pytest
 
 from kfer.comparison import __main__ as command
 from kfer.comparison import costs, runs, study
+from kfer.comparison.processes import Ending
 
 PROJECT = Path(__file__).parents[2]
 
@@ -151,7 +152,8 @@ def test_nothing_is_timed_beside_a_training(tmp_path: Path, three_classes, write
 
 def test_a_killed_process_leaves_its_reason(tmp_path: Path, settings, monkeypatch):
     runs.folder(tmp_path, "plain", 0).mkdir(parents=True)
-    monkeypatch.setattr(study, "_train_apart", lambda *arguments: -signal.SIGKILL)
+    killed = Ending(-signal.SIGKILL, "its process was ended by SIGKILL; was memory too short?")
+    monkeypatch.setattr(study, "run_apart", lambda *arguments: killed)
     (failed,) = study.train(settings, "", tmp_path, ["plain"])
     assert failed == "plain, seed 0: its process was ended by SIGKILL; was memory too short?"
     assert runs.failure(runs.folder(tmp_path, "plain", 0)) in failed
@@ -159,12 +161,13 @@ def test_a_killed_process_leaves_its_reason(tmp_path: Path, settings, monkeypatc
 
 SETTINGS_FILE = """
 from kfer.comparison import ComparisonSettings
-from kfer.settings import DataSettings, ModelSettings, SourceSettings, TrainingSettings
+from kfer.settings import DataSettings, ModelSettings, SourceSettings, TaskSettings, TrainingSettings
 
 settings = ComparisonSettings(
     name="toy",
     candidates={"plain": ModelSettings(), "squeezing": ModelSettings()},
-    data=DataSettings((SourceSettings("synthetic"),), ("angry", "happy", "sad")),
+    data=DataSettings((SourceSettings("synthetic"),)),
+    expression=TaskSettings(names=("angry", "happy", "sad")),
     training=TrainingSettings(),
 )
 """
@@ -194,7 +197,7 @@ def test_the_command_reports_what_is_finished(tmp_path: Path, settings_file, wri
         (["--only", "plane"], "there is no candidate plane"),
         (["--training.epoch", "3"], "did you mean training.epochs?"),
         (["--seed", "3"], "there is no option --seed; did you mean --seeds?"),
-        (["--candidates.plain.dropout", "0"], "candidates is one value"),
+        (["--candidates.plain", "0"], "candidates.plain is a group of settings"),
         (["--name", "another"], "holds the comparison 'toy', this one is 'another'"),
     ],
 )

@@ -1,4 +1,5 @@
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow_datasets as tfds
 from kfer import datasets, spec
 from kfer.datasets.cmu_faces import KferCmuFaces
 
+EYES = ("open", "sunglasses")
 NAMES = [
     f"{person}/{person}_{pose}_{expression}_{eyes}.pgm"
     for person in ("an2i", "bpm")
@@ -19,26 +21,28 @@ NAMES = [
 ]
 
 
-def write_all(download_dir: Path) -> Path:
+def write_all(download_dir: Path, names: Sequence[str] = NAMES) -> Path:
     folder = download_dir / "cmu_faces" / "faces"
-    for seed, name in enumerate(NAMES):
+    for seed, name in enumerate(names):
         pixels = np.random.default_rng(seed).integers(0, 101, (12, 10), np.uint8)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"P5\n10 12\n100\n" + pixels.tobytes())
+    (folder / "an2i").mkdir(exist_ok=True)
     (folder / "an2i" / "an2i_left_angry_open_2.pgm").write_bytes(b"reduced")
     (folder / "an2i" / "an2i_left_angry_open_4.pgm").write_bytes(b"reduced")
     (folder / "an2i" / "an2i_left_sad_open.bad").write_bytes(b"glitch")
     return folder
 
 
-def prepared(tmp_path: Path) -> tfds.core.DatasetBuilder:
-    builder = datasets.builder("cmu_faces", tmp_path / "prepared")
+def prepared(tmp_path: Path, name: str = "cmu_faces") -> tfds.core.DatasetBuilder:
+    builder = datasets.builder(name, tmp_path / "prepared")
     datasets.prepare(builder, tmp_path)
     return tfds.builder_from_directory(builder.data_dir)
 
 
 class TestBuilder(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = KferCmuFaces
+    BUILDER_CONFIG_NAMES_TO_TEST = ["all"]
     SPLITS = {"train": 6}
 
     @classmethod
@@ -64,6 +68,31 @@ def test_labels_are_those_of_the_file_name_and_grey_is_scaled(tmp_path):
         assert row[spec.IMAGE].max() > 200
         seen.add(filename)
     assert seen == set(NAMES)
+
+
+def test_nobody_is_in_two_splits(tmp_path):
+    people = ["amy", "ben", "cat", "dan", "eva", "fay", "gus"]
+    write_all(tmp_path, [f"{person}/{person}_left_sad_{eyes}.pgm" for person in people for eyes in EYES])
+    builder = prepared(tmp_path, "cmu_faces/people")
+    identity = builder.info.features[spec.IDENTITY]
+    found = {
+        split: sorted(
+            identity.int2str(row[spec.IDENTITY]) for row in tfds.as_numpy(builder.as_dataset(split=split))
+        )
+        for split in spec.SPLITS
+    }
+    assert {split: sorted(set(names)) for split, names in found.items()} == {
+        "train": ["amy", "ben", "cat", "fay", "gus"],
+        "validation": ["dan"],
+        "test": ["eva"],
+    }
+    assert sum(map(len, found.values())) == 2 * len(people)
+
+
+def test_few_people_cannot_be_split(tmp_path):
+    write_all(tmp_path)
+    with pytest.raises(ValueError, match="has 2 people; expected at least 5, to split them"):
+        prepared(tmp_path, "cmu_faces/people")
 
 
 def test_damaged_image_passes_through(tmp_path):

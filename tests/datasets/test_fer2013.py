@@ -110,6 +110,11 @@ class TestFerplusDistribution(_FromFakeFiles):
     SPLITS = {"train": 7, "validation": 7, "test": 7}
 
 
+class TestFerplusDistributionSeven(_FromFakeFiles):
+    BUILDER_CONFIG_NAMES_TO_TEST = ["ferplus_distribution_seven"]
+    SPLITS = {"train": 7, "validation": 7, "test": 7}
+
+
 del _FromFakeFiles
 
 
@@ -124,6 +129,7 @@ def test_reopens_without_kfer_and_keeps_bytes_and_labels(tmp_path):
     for name, row in read.items():
         assert row[spec.IMAGE] == images[name]
         assert spec.EXPRESSIONS[row[spec.EXPRESSION]] == name.split("/")[1]
+        assert builder.info.features["usage"].int2str(row["usage"]) == "PublicTest"
 
 
 def test_extracted_folders_in_the_data_folder_itself(tmp_path):
@@ -174,6 +180,11 @@ def test_ferplus_votes_by_hand(tmp_path):
     assert read[contempt][spec.EXPRESSION] == spec.MISSING_LABEL
     assert read[split][spec.EXPRESSION] == spec.MISSING_LABEL
     assert none not in read
+    seven = examples(prepared(tmp_path, "ferplus_distribution_seven"), "train")
+    np.testing.assert_allclose(seven[angry]["expression_distribution"], expected[:7], rtol=1e-6)
+    # Without contempt, two of two votes are for neutral; they are no majority of ten.
+    assert seven[contempt]["expression_distribution"].tolist() == [0, 0, 0, 0, 1, 0, 0]
+    assert seven[contempt][spec.EXPRESSION] == spec.MISSING_LABEL
     majority = examples(prepared(tmp_path, "ferplus_majority"), "train")
     assert set(majority) == {angry}
 

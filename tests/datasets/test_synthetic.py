@@ -56,6 +56,10 @@ def test_examples_are_what_was_drawn(builder):
         np.testing.assert_array_equal(example["action_units"], face.action_units)
         np.testing.assert_array_equal(example["landmarks"], face.landmarks)
         np.testing.assert_array_equal(example["box"], face.box)
+        np.testing.assert_array_equal(example["head_pose"], face.head_pose)
+        shares = example["relative_landmarks"].reshape(5, 2)
+        np.testing.assert_array_equal(shares, face.landmarks / 32)
+        assert (shares > 0).all() and (shares < 1).all()
 
 
 def test_reopens_from_its_folder_alone(builder):

@@ -24,7 +24,7 @@ PEOPLE = {
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "kfer.pipeline", "--to-node", "Trainer", "--tuning.trials=0"]
-    command += [f"--data.sources.0.arguments={PEOPLE}", "--training.identity_weight=0"]
+    command += [f"--data.sources.0.arguments={PEOPLE}", "--tasks.identity.weight=0"]
     command += ["--model.backbone=densenet161", f"--model.backbone_arguments={ARGUMENTS}"]
     return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True)
 

@@ -1,4 +1,4 @@
-"""Reports on worked examples, properties of pairs, and every way a blessing can fail."""
+"""Reports on worked examples."""
 
 import json
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from kfer import evaluation
-from kfer.settings import EvaluationSettings
 
 NAMES = ("angry", "happy", "sad")
 
@@ -22,9 +21,9 @@ def _strict_json(report):
     return json.loads(json.dumps(report, allow_nan=False))
 
 
-def test_expression_report_by_hand():
+def test_class_report_by_hand():
     labels = np.array([0, 0, 1, 1, -1])
-    report = _strict_json(evaluation.expression_report(labels, _probabilities([0, 1, 1, 1, 2]), NAMES))
+    report = _strict_json(evaluation.class_report(labels, _probabilities([0, 1, 1, 1, 2]), NAMES))
     assert report["num_examples"] == 4
     assert report["accuracy"] == 0.75
     assert report["confusion"] == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
@@ -42,161 +41,14 @@ def test_expression_report_by_hand():
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([-1, -1], np.full((2, 3), 1 / 3), "none of 2 has an expression"),
+        ([-1, -1], np.full((2, 3), 1 / 3), "none of 2 has a label"),
         ([0, 1], np.full((2, 4), 1 / 4), r"expected probabilities of shape \(2, 3\).*\(2, 4\)"),
         ([0, 1], np.full((2, 3), np.nan), "expected finite probabilities"),
     ],
 )
-def test_expression_report_refuses(labels, probabilities, message):
+def test_class_report_refuses(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
-        evaluation.expression_report(np.array(labels), probabilities, NAMES)
-
-
-def test_verification_report_of_separable_pairs():
-    same = np.arange(400) % 2 == 0
-    report = _strict_json(
-        evaluation.verification_report(np.where(same, 0.7, 0.1), same, None, 10, (0.1, 0.01))
-    )
-    assert report["num_pairs"] == 400 and report["num_genuine"] == 200
-    assert report["num_folds"] == 10
-    assert report["accuracy"] == 1.0 and report["accuracy_std"] == 0.0
-    assert report["auc"] == 1.0 and report["eer"] == 0.0
-    assert report["tar_at_far"] == [
-        {"far": 0.1, "tar": 1.0, "reliable": True},  # 20 of 200 impostors may pass
-        {"far": 0.01, "tar": 1.0, "reliable": False},
-    ]
-    edges, histogram = report["histogram"]["edges"], report["histogram"]
-    assert len(edges) == len(histogram["genuine"]) + 1
-    assert sum(histogram["genuine"]) == sum(histogram["impostor"]) == 200
-    filled = histogram["genuine"].index(200)
-    assert edges[filled] <= 0.7 <= edges[filled + 1]
-
-
-def test_verification_report_keeps_the_folds_of_the_protocol():
-    # The threshold of either fold fails on the other one.
-    similarities = np.array([0.6, 0.4, 0.2, 0.0])
-    same = np.array([True, False, True, False])
-    own = evaluation.verification_report(similarities, same, np.array([0, 0, 1, 1]), 10, (0.1,))
-    assert own["num_folds"] == 2 and own["accuracy"] == 0.5
-    none = np.full(4, -1)
-    assert evaluation.verification_report(similarities, same, none, 2, (0.1,))["num_folds"] == 2
-
-
-def test_verification_report_thins_the_curve_between_its_ends():
-    rng = np.random.default_rng(0)
-    same = rng.random(5000) < 0.5
-    similarities = rng.normal(0.2 * same, 0.3)  # some lie outside [-1, 1]
-    report = evaluation.verification_report(similarities, same, None, 10, (0.1,))
-    points = np.array(report["roc"])
-    assert 150 < len(points) <= 200
-    assert points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
-    assert (np.diff(points, axis=0) >= 0).all()
-    assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(report["auc"], abs=0.005)
-    assert sum(report["histogram"]["genuine"]) == same.sum()
-
-
-def test_verification_report_needs_both_kinds():
-    with pytest.raises(ValueError, match="got 3 genuine and 0 impostor pairs"):
-        evaluation.verification_report(np.ones(3), np.ones(3, bool), None, 10, (0.1,))
-
-
-def test_identification_report_by_hand():
-    embeddings = np.array([[1, 0], [0, 1], [2, 0.1], [0.1, 3], [-1, 0], [0.9, 1], [1, 0]])
-    identities = np.array([5, 6, 5, 6, 7, 5, -1])
-    report = _strict_json(evaluation.identification_report(embeddings, identities))
-    # The last probe of person 5 is closer to the gallery image of person 6.
-    assert report == {
-        "num_people": 3,
-        "num_distractors": 1,
-        "num_probes": 3,
-        "rank1": pytest.approx(2 / 3),
-    }
-
-
-@pytest.mark.parametrize(
-    ("identities", "message"),
-    [
-        ([1, 2, -1], "at least one person with two images.*got 2 labelled images of 2 people"),
-        ([-1, -1, -1], "got 0 labelled images of 0 people"),
-        ([1, 1], "got 2 identities and 3 embeddings"),
-    ],
-)
-def test_identification_report_refuses(identities, message):
-    with pytest.raises(ValueError, match=message):
-        evaluation.identification_report(np.eye(3), np.array(identities))
-
-
-def test_threshold_for_use_measures_what_it_asks():
-    similarities = np.array([0.9, 0.8, 0.3, 0.7, 0.2, 0.1, 0.0])
-    same = np.array([True, True, True, False, False, False, False])
-    assert _strict_json(evaluation.choose_threshold(similarities, same, 0.1)) == {
-        "threshold": pytest.approx(0.75),
-        "false_accept_rate": 0.1,
-        "measured_false_accept_rate": 0.0,
-        "true_accept_rate": pytest.approx(2 / 3),
-        "num_pairs": 7,
-    }
-    loose = evaluation.choose_threshold(similarities, same, 0.25)
-    assert loose["threshold"] == pytest.approx(0.25)
-    assert loose["measured_false_accept_rate"] == 0.25 and loose["true_accept_rate"] == 1.0
-
-
-SETTINGS = EvaluationSettings(min_expression_accuracy=0.5, min_verification_accuracy=0.6, max_drop=0.02)
-GOOD = {"expression_accuracy": 0.7, "verification_accuracy": 0.8}
-
-
-@pytest.mark.parametrize(
-    ("figures", "baseline", "reasons"),
-    [
-        (GOOD, None, []),
-        (GOOD, {"expression_accuracy": 0.71, "verification_accuracy": 0.81}, []),
-        (GOOD, {"expression_accuracy": 0.71}, []),
-        (
-            GOOD,
-            {"expression_accuracy": 0.75, "verification_accuracy": 0.1},
-            ["expression_accuracy is 0.7000; expected at least 0.7300 (latest blessed)"],
-        ),
-        (
-            {**GOOD, "expression_accuracy": 0.4},
-            None,
-            ["expression_accuracy is 0.4000; expected at least 0.5000 (lower bound)"],
-        ),
-        (
-            {"expression_accuracy": 0.7},
-            None,
-            ["verification_accuracy was not measured; expected at least 0.6000 (lower bound)"],
-        ),
-        (
-            {**GOOD, "verification_accuracy": float("nan")},
-            None,
-            ["verification_accuracy was not measured; expected at least 0.6000 (lower bound)"],
-        ),
-    ],
-)
-def test_blessing(figures, baseline, reasons):
-    blessing = evaluation.bless(figures, SETTINGS, baseline)
-    assert blessing.reasons == reasons
-    assert blessing.blessed == (not reasons)
-    assert len([check for check in blessing.checks if not check["passed"]]) == len(reasons)
-    _strict_json(blessing.checks)
-
-
-def test_blessing_skips_a_task_that_is_off_but_not_one_that_failed():
-    free = EvaluationSettings()
-    blessing = evaluation.bless({"expression_accuracy": 0.1}, free, GOOD | {"expression_accuracy": 0.1})
-    assert blessing.blessed
-    assert {check["metric"] for check in blessing.checks} == {"expression_accuracy"}
-    failed = evaluation.bless({"expression_accuracy": None}, free, None)
-    assert not failed.blessed
-    assert failed.checks == [
-        {
-            "metric": "expression_accuracy",
-            "check": "lower bound",
-            "value": None,
-            "limit": 0.0,
-            "passed": False,
-        }
-    ]
+        evaluation.class_report(np.array(labels), probabilities, NAMES)
 
 
 def test_examples_to_show_are_spread_and_the_worst():
@@ -212,3 +64,68 @@ def test_examples_to_show_are_spread_and_the_worst():
 def test_examples_to_show_of_nothing_right():
     shown = evaluation.examples_to_show(np.array([0, -1]), _probabilities([1, 0]), 3)
     assert shown == {"right": [], "wrong": [0]}
+
+
+def test_class_report_of_votes_by_hand():
+    # The classes of most votes are 0 and 1; two tie in the third, and nobody voted on the fourth.
+    votes = np.array([[6, 2, 2], [1, 7, 2], [5, 5, 0], [np.nan] * 3])
+    report = _strict_json(evaluation.class_report(votes, _probabilities([0, 0, 1, 2]), NAMES))
+    assert report["num_examples"] == 2 and report["accuracy"] == 1 / 2
+    assert report["confusion"] == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+    # The answers have 0.6, 0.1 and 0.5 of the votes; the network says 0.8 each time.
+    assert report["votes"]["num_examples"] == 3
+    assert report["votes"]["agreement"] == pytest.approx(1.2 / 3)
+    assert report["votes"]["highest_agreement"] == pytest.approx(1.8 / 3)
+    assert report["expected_calibration_error"] == pytest.approx(0.8 - 1.2 / 3)
+
+
+def test_label_report_by_hand():
+    labels = np.array([[1, 0], [0, np.nan], [1, np.nan], [np.nan, np.nan]])
+    probabilities = np.array([[0.9, 0.2], [0.6, 0.9], [0.7, 0.9], [0.1, 0.1]])
+    report = _strict_json(evaluation.label_report(labels, probabilities, ("smile", "frown")))
+    assert report["num_examples"] == 3
+    assert report["macro_f1"] == pytest.approx(0.8)  # precision 2/3, recall 1; nobody frowns
+    assert report["mean_auc"] == 1.0 and report["mean_average_precision"] == 1.0
+    assert report["labels"][0] == {
+        "name": "smile",
+        "precision": pytest.approx(2 / 3),
+        "recall": 1.0,
+        "f1": pytest.approx(0.8),
+        "auc": 1.0,
+        "average_precision": 1.0,
+        "positives": 2,
+        "support": 3,
+    }
+    assert report["labels"][1]["auc"] is None and report["labels"][1]["support"] == 1
+
+
+def test_number_report_by_hand():
+    labels = np.array([[0.0, 1.0], [2.0, np.nan], [np.nan, np.nan]])
+    predictions = np.array([[1.0, 1.5], [3.0, 9.0], [9.0, 9.0]])
+    report = _strict_json(evaluation.number_report(labels, predictions, ("valence", "arousal")))
+    assert report["num_examples"] == 2
+    assert report["mean_absolute_error"] == pytest.approx((1 + 0.5) / 2)
+    # Of valence: covariance 1, both variances 1, means 1 apart; arousal has one example.
+    assert report["concordance"] == pytest.approx(2 / 3) and report["pearson"] == pytest.approx(1)
+    assert [number["name"] for number in report["numbers"]] == ["valence", "arousal"]
+    assert [number["support"] for number in report["numbers"]] == [2, 1]
+    assert report["numbers"][1]["concordance"] is None
+
+
+@pytest.mark.parametrize("of", ["label_report", "number_report"])
+@pytest.mark.parametrize(
+    ("labels", "outputs", "message"),
+    [
+        (np.full((2, 2), np.nan), np.zeros((2, 2)), "none of 2 has a label"),
+        (np.zeros((2, 2)), np.full((2, 2), np.nan), "expected finite .*: has the network diverged"),
+        (
+            np.zeros((2, 2)),
+            np.zeros((2, 3)),
+            r"of shape \(2, 2\), one column each for a, b; got \(2, 3\)",
+        ),
+        (np.zeros((2, 3)), np.zeros((2, 3)), r"expected labels of shape \(2, 2\).*got \(2, 3\)"),
+    ],
+)
+def test_reports_of_columns_refuse(of, labels, outputs, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(evaluation, of)(labels, outputs, ("a", "b"))

@@ -1,6 +1,7 @@
 """A small network of the interface that exports take, with outputs that differ between images."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -8,17 +9,29 @@ import pytest
 
 from kfer import export
 from kfer.models import heads
+from kfer.settings import TaskSettings
 
 SIZE = 16
+EXPRESSION = {"expression": TaskSettings(names=("calm", "glad", "sad", "wild"))}
+IDENTITY = {"identity": TaskSettings("embedding")}
+# In an order that is not the alphabet's.
+FURTHER = {
+    "votes": TaskSettings("soft_classes", ("young", "old", "unclear"), feature="age_votes"),
+    "units": TaskSettings("multi_label", ("brow", "lips")),
+    "angles": TaskSettings("regression", ("yaw", "pitch")),
+}
 
 
 @dataclass(frozen=True)
 class Toy:
     model: keras.Model
+    tasks: dict[str, TaskSettings]
     images: np.ndarray
-    reference: dict[str, np.ndarray]
     size: int = SIZE
-    labels: tuple[str, ...] = ("calm", "glad", "sad", "wild")
+
+    @cached_property
+    def reference(self) -> dict[str, np.ndarray]:
+        return export.keras_outputs(self.model, self.tasks, self.images)
 
     @property
     def channels(self) -> int:
@@ -29,7 +42,7 @@ class Toy:
         return np.repeat(self.images, 3 // self.channels, axis=-1)
 
 
-def make_toy(channels: int, expression: bool = True, embedding: bool = True) -> Toy:
+def make_toy(channels: int, tasks: dict[str, TaskSettings]) -> Toy:
     random = np.random.default_rng(0)
     inputs = keras.Input((SIZE, SIZE, channels), name="image")
     features = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
@@ -39,13 +52,14 @@ def make_toy(channels: int, expression: bool = True, embedding: bool = True) -> 
         features = keras.layers.ReLU()(features)
     features = keras.layers.Flatten()(features)
     outputs = {}
-    if expression:
-        outputs["expression"] = keras.layers.Dense(4, name="expression")(features)
-    if embedding:
-        vectors = keras.layers.Dense(32)(features)
-        vectors = heads.L2Normalization(name="embedding")(vectors)
-        outputs["embedding"] = vectors
-        outputs["identity"] = heads.CosineLogits(5, name="identity")(vectors)
+    for name, task in tasks.items():
+        if task.kind == "embedding":
+            vectors = keras.layers.Dense(32)(features)
+            vectors = heads.L2Normalization(name="embedding")(vectors)
+            outputs["embedding"] = vectors
+            outputs["identity"] = heads.CosineLogits(5, name="identity")(vectors)
+        else:
+            outputs[name] = keras.layers.Dense(len(task.names), name=name)(features)
     model = keras.Model(inputs, outputs)
     for weight in model.weights:
         values = random.normal(0, 0.4, weight.shape)
@@ -54,30 +68,34 @@ def make_toy(channels: int, expression: bool = True, embedding: bool = True) -> 
     # the range of the pixels is not to be learned from these.
     patches = random.integers(0, 200, (24, 4, 4, channels), np.uint8)
     images = patches.repeat(SIZE // 4, axis=1).repeat(SIZE // 4, axis=2)
-    if expression:
-        logits = model.predict(images, verbose=0)["expression"]
-        mean, deviation = logits.mean(axis=0), logits.std(axis=0)
-        head = model.get_layer("expression")
-        kernel, bias = head.get_weights()
-        head.set_weights([2 * kernel / deviation, 2 * (bias - mean) / deviation])
-    return Toy(model, images, export.keras_outputs(model, images))
+    said = model.predict(images, verbose=0)
+    for name, task in tasks.items():
+        if task.kind != "embedding":
+            # Logits that differ, and angles in degrees.
+            spread = 30 if task.kind == "regression" else 2
+            mean, deviation = said[name].mean(axis=0), said[name].std(axis=0)
+            head = model.get_layer(name)
+            kernel, bias = head.get_weights()
+            head.set_weights([spread * kernel / deviation, spread * (bias - mean) / deviation])
+    return Toy(model, tasks, images)
 
 
 @pytest.fixture(scope="session")
 def grey() -> Toy:
-    return make_toy(channels=1)
+    """A task of each kind."""
+    return make_toy(1, EXPRESSION | IDENTITY | FURTHER)
 
 
 @pytest.fixture(scope="session")
 def colour() -> Toy:
-    return make_toy(channels=3)
+    return make_toy(3, EXPRESSION | IDENTITY)
 
 
 @pytest.fixture(scope="session")
 def only_expression() -> Toy:
-    return make_toy(channels=1, embedding=False)
+    return make_toy(1, EXPRESSION)
 
 
 @pytest.fixture(scope="session")
 def only_embedding() -> Toy:
-    return make_toy(channels=1, expression=False)
+    return make_toy(1, IDENTITY)

@@ -5,6 +5,14 @@ import pytest
 
 import kfer
 from kfer.export import write_labels, write_model_json
+from kfer.settings import TaskSettings
+
+TASKS = {
+    "expression": TaskSettings(names=("calm", "glad")),
+    "angles": TaskSettings("regression", ("yaw",)),
+    "identity": TaskSettings("embedding"),
+    "eyes": TaskSettings(names=("open", "sunglasses")),
+}
 
 
 def describe(path, **changes):
@@ -12,8 +20,8 @@ def describe(path, **changes):
         "name": "faces",
         "image_size": 48,
         "channels": 1,
-        "expressions": ("calm", "glad"),
-        "outputs": ("expression", "embedding"),
+        "tasks": TASKS,
+        "temperatures": {"expression": 1.25},
         "embedding_size": 128,
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
@@ -46,7 +54,13 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
         "image_size": 48,
         "channels": 1,
         "expressions": ["calm", "glad"],
-        "outputs": ["expression", "embedding"],
+        "outputs": ["expression", "angles", "embedding", "eyes"],
+        "tasks": {
+            "expression": {"kind": "classes", "names": ["calm", "glad"], "temperature": 1.25},
+            "angles": {"kind": "regression", "names": ["yaw"]},
+            "identity": {"kind": "embedding", "names": []},
+            "eyes": {"kind": "classes", "names": ["open", "sunglasses"]},
+        },
         "embedding_size": 128,
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
@@ -61,6 +75,8 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
         },
     }
     assert describe(path) == described  # it does not list itself
+    assert list(described["tasks"]) == list(TASKS)
+    assert describe(path, tasks={"identity": TASKS["identity"]})["expressions"] == []
 
 
 def test_model_json_refuses_what_json_cannot_hold(tmp_path):

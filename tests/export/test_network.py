@@ -5,6 +5,9 @@ import pytest
 from kfer import export
 from kfer.export import network
 from kfer.models import heads
+from kfer.settings import TaskSettings
+
+IDENTITY = {"identity": TaskSettings("embedding")}
 
 
 def test_reference_is_probabilities_and_unit_vectors(colour):
@@ -13,8 +16,19 @@ def test_reference_is_probabilities_and_unit_vectors(colour):
     expected = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(colour.reference["expression"], expected, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(colour.reference["embedding"], axis=1), 1, atol=1e-5)
-    assert set(colour.reference) == {"expression", "embedding"}
+    assert list(colour.reference) == ["expression", "embedding"]
     assert colour.reference["expression"].std(axis=0).min() > 0.1  # the images do differ
+
+
+def test_reference_of_other_tasks_is_probabilities_and_numbers(grey):
+    assert list(grey.reference) == ["expression", "embedding", "votes", "units", "angles"]
+    said = grey.model.predict(grey.images, verbose=0)
+    votes, units = grey.reference["votes"], grey.reference["units"]
+    np.testing.assert_allclose(votes.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.log(votes[:, 0] / votes[:, 1]), said["votes"] @ [1, -1, 0], atol=1e-4)
+    np.testing.assert_allclose(units, 1 / (1 + np.exp(-said["units"])), atol=1e-6)
+    assert units.sum(axis=1).max() > 1.1  # each for itself
+    np.testing.assert_array_equal(grey.reference["angles"], said["angles"])
 
 
 def test_missing_task_is_missing(only_expression, only_embedding):
@@ -37,14 +51,34 @@ def test_mixed_precision_is_taken_out():
     plain.set_weights(mixed.get_weights())
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1)).astype(np.float32)
     in_mixed = mixed.predict(images, verbose=0)["embedding"]
-    in_float = export.keras_outputs(mixed, images)["embedding"]
+    in_float = export.keras_outputs(mixed, IDENTITY, images)["embedding"]
     np.testing.assert_array_equal(in_float, plain.predict(images, verbose=0)["embedding"])
     assert np.abs(in_float - in_mixed).max() > 1e-4
     assert network.in_float32(plain) is plain
 
 
-def test_network_without_exported_output_is_refused():
+def test_tasks_come_in_their_own_order_without_those_that_are_off(grey, only_expression):
+    hat = {"hat": TaskSettings(names=("none", "cap"))}
+    tasks = hat | dict(reversed(grey.tasks.items()))
+    assert list(network.exported_tasks(grey.model, tasks)) == list(reversed(grey.tasks))
+    assert list(network.exported_tasks(only_expression.model, tasks)) == ["expression"]
+
+
+def test_a_network_for_pairwise_losses_has_an_embedding_alone():
     inputs = keras.Input((4,))
-    model = keras.Model(inputs, {"identity": keras.layers.Dense(2)(inputs)})
-    with pytest.raises(ValueError, match=r"'expression' or 'embedding'.*this one has identity"):
-        network.without_tails(model)
+    model = keras.Model(inputs, {"embedding": heads.L2Normalization(name="embedding")(inputs)})
+    assert network.exported_tasks(model, IDENTITY) == IDENTITY
+    assert list(network.without_tails(model, IDENTITY).output) == ["embedding"]
+
+
+def test_tasks_that_are_not_the_networks_are_refused(grey):
+    inputs = keras.Input((4,))
+    cosines = keras.Model(inputs, {"identity": keras.layers.Dense(2)(inputs)})
+    with pytest.raises(ValueError, match=r"the tasks identity must .* it has identity"):
+        export.keras_outputs(cosines, IDENTITY, np.zeros((1, 4)))
+    unnamed = {name: task for name, task in grey.tasks.items() if name != "units"}
+    with pytest.raises(ValueError, match=r"must say what each output of the network is.* it has .*units"):
+        network.exported_tasks(grey.model, unnamed)
+    fewer = grey.tasks | {"votes": TaskSettings("soft_classes", ("young", "old"))}
+    with pytest.raises(ValueError, match=r"tasks\.votes: .* 3 numbers; got 2 names: young, old"):
+        network.exported_tasks(grey.model, fewer)

@@ -67,7 +67,7 @@ class InputPipelineFaces(tfds.core.GeneratorBasedBuilder):
                 "expression": expression,
                 "identity": identity,
                 "filename": f"{split}/{key}.png",
-                "landmarks": [0.0, 1.0],
+                "landmarks": [-1.0, 3.0],
                 "photo": png(key, 1),
                 "feeling": NAMES[expression] if expression >= 0 else "",
                 "label": f"Person_{identity}" if identity >= 0 else "",

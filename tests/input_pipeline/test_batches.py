@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kfer.input_pipeline import batches
 from kfer.input_pipeline.decoded import Decoded
-from kfer.settings import AugmentationSettings
+from kfer.settings import AugmentationSettings, SamplingSettings
 
 
 def faces(count: int, source: list[int] | None = None, size: int = 6) -> Decoded:
@@ -117,6 +119,45 @@ def test_weights_that_cannot_be_met(weights, message):
         batches.for_training(faces(8, [0, 1] * 4), 4, 0, None, weights=weights)
 
 
+def test_sampling_chooses_examples_and_labels():
+    decoded = dataclasses.replace(faces(9), identity=np.array([0, 0, 0, 1, 1, 1, 2, 2, 3], np.int32))
+    sampling = SamplingSettings(people_per_batch=2, images_per_person=3, least_images_per_person=3)
+    for images, labels in first(batches.for_training(decoded, 8, 0, None, sampling=sampling), 4):
+        people = labels["identity"].reshape(2, 4)[:, :3]
+        assert sorted(people[:, 0]) == [0, 1]
+        assert (people == people[:, :1]).all()
+        of_others = np.setdiff1d(labels["identity"], [0, 1])
+        assert set(of_others) <= {-1}
+        assert images.shape == (8, 6, 6, 1)
+
+
+def test_rows_are_those_of_the_whole_batch():
+    rows = np.array([5, 0, 3])
+    for weights in (None, (0.5, 0.5)):
+        decoded = faces(9, [0, 0, 0, 0, 1, 1, 1, 1, 1])
+        whole = chosen(decoded, 6, 4, weights=weights)
+        np.testing.assert_array_equal(chosen(decoded, 6, 4, weights=weights, rows=rows), whole[:, rows])
+
+
+def test_processes_augment_their_rows_apart():
+    # One image only: what differs is the augmentation.
+    augmentation = AugmentationSettings(flip=0.0, erase=0.0)
+    parts = [
+        first(batches.for_training(faces(1), 4, 0, augmentation, rows=rows), 1)[0][0]
+        for rows in ([0, 1], [2, 3], [0, 1])
+    ]
+    assert parts[0].shape == (2, 6, 6, 1)
+    assert not np.allclose(parts[0], parts[1])
+    np.testing.assert_array_equal(parts[0], parts[2])
+
+
+def test_batches_are_named_by_their_files():
+    decoded = faces(7)
+    name = batches.named_batches(decoded, 3, 5)
+    for step, indices in enumerate(chosen(decoded, 3, 4, seed=5)):
+        assert name(step) == ", ".join(f"{index}.png" for index in indices)
+
+
 def test_nothing_to_train_on():
     with pytest.raises(ValueError, match="no example to train on"):
         batches.for_training(faces(0), 4, 0, None)
@@ -179,3 +220,26 @@ def test_training_batches_are_faster_than_training_steps():
     speed = batches.measure_speed(dataset, 5.0)
     print(f"{speed:,.0f} images a second")
     assert speed > 3000
+
+
+def test_mixed_batches_say_of_whom_they_are_and_by_how_much():
+    decoded = faces(64)
+    settings = AugmentationSettings(0, 0, 0, 0, 0, 0, 0, mixup=1.0)
+    (images, labels), *_ = first(batches.for_training(decoded, 16, 0, settings), 1)
+    own, partner = decoded.images[labels["identity"]], decoded.images[labels["identity/mixed"]]
+    weight = labels["mix"][:, None, None, None]
+    np.testing.assert_allclose(images, weight * own + (1 - weight) * partner, atol=1e-3)
+    np.testing.assert_array_equal(
+        labels["expression/mixed"], decoded.expression[labels["identity/mixed"]]
+    )
+
+
+def test_a_batch_is_described_by_the_names_of_its_examples() -> None:
+    names = np.array([f"{number}.png" for number in range(9)])
+    labels = np.zeros(9, np.int32)
+    decoded = Decoded(np.arange(9, dtype=np.uint8).reshape(9, 1, 1, 1), labels, labels, labels, names)
+    describe = batches.batch_describer(decoded, 7, seed=3)
+    images, _ = next(iter(batches.for_training(decoded, 7, 3, None, start_step=5)))
+    seen = [f"{int(image)}.png" for image in images.numpy().ravel()]
+    assert describe(5) == ", ".join(seen[:5]) + " and 2 more"
+    assert batches.batch_describer(decoded, 4, seed=3)(0).count(".png") == 4

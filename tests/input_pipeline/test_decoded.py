@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 
 import numpy as np
@@ -102,6 +103,18 @@ def test_images_within_the_budget_are_in_memory_and_others_mapped(tmp_path):
     assert not isinstance(inside.images, np.memmap)
     assert isinstance(outside.images, np.memmap)
     np.testing.assert_array_equal(inside.images, outside.images)
+
+
+def test_first_cuts_every_label(tmp_path):
+    write(tmp_path, [example(number) for number in range(4)])
+    whole = dataclasses.replace(
+        decoded.load_decoded(tmp_path / "decoded", 1.0), further={"eyes": np.arange(4, dtype=np.int32)}
+    )
+    two = whole.first(2)
+    assert len(two) == 2 and len(whole.first(9)) == 4
+    np.testing.assert_array_equal(two.filename, whole.filename[:2])
+    assert {name: len(values) for name, values in two.labels.items()} == dict.fromkeys(two.labels, 2)
+    np.testing.assert_array_equal(two.label("eyes"), [0, 1])
 
 
 def test_concatenate_keeps_order(tmp_path):

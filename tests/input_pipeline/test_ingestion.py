@@ -1,16 +1,20 @@
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from kfer import datasets
+from kfer import datasets, spec
 from kfer.input_pipeline import decode_source, ingestion, records
-from kfer.settings import DataSettings, SourceSettings
+from kfer.settings import DataSettings, SourceSettings, TaskSettings, default_tasks, labels_of
 
-LABELS = {"expression": {"anger": "angry", "contempt": ""}}
+LABELS = labels_of(default_tasks())
+MAPPED = {"expression": {"anger": "angry", "contempt": ""}}
 DATA = DataSettings(
     sources=(
         SourceSettings(
             "numbers",
-            labels=LABELS,
+            labels=MAPPED,
             pairs=("train", "test"),
             pairs_dataset="pairs",
         ),
@@ -28,9 +32,12 @@ def by_name(faces, monkeypatch):
 
 @pytest.mark.usefixtures("by_name")
 def test_sources_are_written_as_splits_with_labels(tmp_path):
-    labels = ingestion.write_sources(tmp_path, DATA, "", tmp_path)
-    assert labels == {
-        "expressions": list(DATA.expressions),
+    facts = ingestion.write_sources(tmp_path, DATA, LABELS, "", tmp_path)
+    assert facts == {
+        "labels": {
+            "expression": {"kind": "classes", "names": spec.EXPRESSIONS},
+            "identity": {"kind": "embedding", "names": ()},
+        },
         "sources": ["numbers", "integers"],
         "num_identities": 2,
         "num_examples": {"train": 5, "validation": 2, "test": 2},
@@ -47,23 +54,23 @@ def test_sources_are_written_as_splits_with_labels(tmp_path):
 @pytest.mark.usefixtures("by_name")
 def test_a_split_that_no_source_has_is_empty(tmp_path):
     source = SourceSettings("integers", splits={"train": "train"})
-    labels = ingestion.write_sources(tmp_path, DataSettings(sources=(source,)), "", tmp_path)
-    assert labels["num_examples"] == {"train": 4, "validation": 0, "test": 0}
-    assert labels["num_pairs"] == 0
+    facts = ingestion.write_sources(tmp_path, DataSettings(sources=(source,)), LABELS, "", tmp_path)
+    assert facts["num_examples"] == {"train": 4, "validation": 0, "test": 0}
+    assert facts["num_pairs"] == 0
     assert records.count_records(tmp_path / "Split-test") == 0
     assert not (tmp_path / "Split-pairs").exists()
 
 
 def test_a_split_is_decoded_once_without_a_pipeline(faces, tmp_path):
     source = DATA.sources[0]
-    train = decode_source(faces("numbers"), "train", source, DATA, tmp_path)
+    train = decode_source(faces("numbers"), "train", source, DATA, LABELS, tmp_path)
     assert train.images.shape == (4, 32, 32, 1)
     assert sorted(train.identity.tolist()) == [-1, 0, 1, 1]
     (folder,) = tmp_path.iterdir()
     (folder / "expression.npy").write_bytes((folder / "identity.npy").read_bytes())
-    again = decode_source(faces("numbers"), "train", source, DATA, tmp_path)
+    again = decode_source(faces("numbers"), "train", source, DATA, LABELS, tmp_path)
     np.testing.assert_array_equal(again.expression, train.identity)  # Read, not made again.
-    decode_source(faces("numbers"), "validation", source, DATA, tmp_path)
+    decode_source(faces("numbers"), "validation", source, DATA, LABELS, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -72,4 +79,48 @@ def test_too_many_bad_images_stop_and_are_not_taken_from_the_cache(faces, tmp_pa
     source = SourceSettings("texts", features={"image": "label"})
     for _ in range(2):
         with pytest.raises(ValueError, match=r"4 of 4 images of .* do not decode; at most 2% may"):
-            decode_source(faces("texts"), "train", source, DATA, tmp_path)
+            decode_source(faces("texts"), "train", source, DATA, LABELS, tmp_path)
+
+
+def some_of_fer2013(data_dir: Path, folder: Path, each: int = 30) -> None:
+    """The first images of each split with the real FER+ votes."""
+    with (
+        zipfile.ZipFile(data_dir / "fer2013" / "archive.zip") as archive,
+        zipfile.ZipFile(folder / "archive.zip", "w") as chosen,
+    ):
+        for usage in ("Training_", "PublicTest_", "PrivateTest_"):
+            for name in [name for name in archive.namelist() if usage in name][:each]:
+                chosen.writestr(name, archive.read(name))
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ("ferplus_distribution", (*spec.EXPRESSIONS, "contempt")),
+        ("ferplus_distribution_seven", spec.EXPRESSIONS),
+    ],
+)
+def test_votes_of_ferplus_are_labels_of_soft_classes(test_data, tmp_path, config, names):
+    (tmp_path / "fer2013").mkdir()
+    (tmp_path / "ferplus").symlink_to(test_data / "ferplus")
+    some_of_fer2013(test_data, tmp_path / "fer2013")
+    votes = TaskSettings("soft_classes", names=names, feature="expression_distribution")
+    sources = (SourceSettings(f"fer2013/{config}"), SourceSettings("fer2013"))
+    labels = labels_of({**default_tasks(), "votes": votes})
+    data = DataSettings(sources)
+    decoded = []
+    for source in sources:
+        builder = datasets.builder(source.dataset, tmp_path / "prepared")
+        datasets.prepare(builder, tmp_path)
+        decoded.append(decode_source(builder, "train", source, data, labels, tmp_path / "decoded"))
+    voted, without = decoded
+    shares = voted.label("expression_distribution")
+    assert 20 < len(voted) <= 30
+    assert shares.shape == (len(voted), len(names)) and shares.dtype == np.float32
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    assert ((shares > 0) & (shares < 1)).any()  # voters disagree
+    agreed = voted.expression >= 0
+    assert agreed.sum() > 15
+    np.testing.assert_array_equal(shares.argmax(axis=1)[agreed], voted.expression[agreed])
+    assert np.isnan(without.label("expression_distribution")).all()
+    assert without.label("expression_distribution").shape == (30, len(names))

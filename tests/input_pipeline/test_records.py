@@ -2,6 +2,7 @@ import pytest
 import tensorflow as tf
 
 from kfer.input_pipeline import records
+from kfer.settings import LabelSettings
 
 
 def example(number: int) -> dict:
@@ -20,6 +21,20 @@ def test_examples_come_back_in_order(tmp_path):
     read = list(records.read_examples(tmp_path / "Split-train").as_numpy_iterator())
     assert [{**e, "filename": e["filename"].decode()} for e in read] == examples
     assert list(records.iterate_examples(tmp_path / "Split-train")) == examples
+
+
+def test_further_labels_come_back(tmp_path):
+    further = {
+        "pose": LabelSettings("classes", ("left", "right")),
+        "landmarks": LabelSettings("regression", ("y", "x")),
+    }
+    examples = [{**example(1), "pose": -1, "landmarks": [0.5, -3.0]}]
+    records.write_examples(examples, tmp_path, further)
+    assert list(records.iterate_examples(tmp_path, further)) == examples
+    (read,) = records.read_examples(tmp_path, further)
+    assert read["pose"].dtype == tf.int64
+    assert read["landmarks"].numpy().tolist() == [0.5, -3.0]
+    assert list(records.iterate_examples(tmp_path)) == [example(1)]  # unless they are asked for
 
 
 def test_pairs_come_back(tmp_path):

@@ -4,15 +4,16 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kfer.input_pipeline import sources
-from kfer.settings import SourceSettings
+from kfer.settings import LabelSettings, SourceSettings
 
 EXPRESSIONS = ("happy", "angry")
-LABELS = {"expression": {"anger": "angry", "contempt": ""}}
-NUMBERS = SourceSettings("faces", labels=LABELS)
+LABELS = {"expression": LabelSettings("classes", EXPRESSIONS), "identity": LabelSettings("embedding")}
+MAPPED = {"expression": {"anger": "angry", "contempt": ""}}
+NUMBERS = SourceSettings("faces", labels=MAPPED)
 TEXTS = SourceSettings(
     "faces",
     features={"image": "photo", "expression": "feeling", "identity": "label"},
-    labels=LABELS,
+    labels=MAPPED,
 )
 
 
@@ -21,7 +22,7 @@ def column(examples, name: str) -> list:
 
 
 def test_labels_by_name_and_images_not_decoded(faces):
-    examples = list(sources.read_source(faces("numbers"), "train", NUMBERS, EXPRESSIONS))
+    examples = list(sources.read_source(faces("numbers"), "train", NUMBERS, LABELS))
     assert set(examples[0]) == {"image", "expression", "identity", "filename"}
     assert sorted(zip(column(examples, "identity"), column(examples, "expression"), strict=True)) == [
         (-1, -1),
@@ -36,7 +37,7 @@ def test_labels_by_name_and_images_not_decoded(faces):
 
 
 def test_the_same_dataset_with_texts_and_other_feature_names(faces):
-    examples = list(sources.read_source(faces("texts"), "train", TEXTS, EXPRESSIONS))
+    examples = list(sources.read_source(faces("texts"), "train", TEXTS, LABELS))
     assert sorted(zip(column(examples, "identity"), column(examples, "expression"), strict=True)) == [
         ("", -1),
         ("Person_5", 0),
@@ -49,14 +50,16 @@ def test_the_same_dataset_with_texts_and_other_feature_names(faces):
 
 def test_a_prepared_folder_alone_is_enough(faces, faces_dir):
     builder = tfds.builder_from_directory(faces("numbers").data_path)
-    examples = list(sources.read_source(builder, "test", NUMBERS, EXPRESSIONS))
+    examples = list(sources.read_source(builder, "test", NUMBERS, LABELS))
     assert sorted(column(examples, "identity")) == [2, 9]
     assert column(examples, "expression") == [-1, -1]  # Contempt is left out, the other missing.
 
 
 def test_integer_labels_are_indices_unless_mapped(faces):
     def labels(source, expressions):
-        examples = sources.read_source(faces("integers"), "train", source, expressions)
+        examples = sources.read_source(
+            faces("integers"), "train", source, {"expression": LabelSettings("classes", expressions)}
+        )
         return sorted(column(examples, "expression"))
 
     assert labels(SourceSettings("faces"), EXPRESSIONS) == [-1, 0, 1, 1]
@@ -67,41 +70,42 @@ def test_integer_labels_are_indices_unless_mapped(faces):
 
 
 def test_missing_features_are_missing_labels(faces):
-    (example, *_) = sources.read_source(faces("integers"), "test", SourceSettings("f"), EXPRESSIONS * 2)
+    many = {"expression": LabelSettings("classes", ("happy", "angry", "sad"))}
+    (example, *_) = sources.read_source(faces("integers"), "test", SourceSettings("f"), many)
     assert example["identity"] == -1
 
 
 def test_a_slice_of_a_split(faces):
-    assert len(list(sources.read_source(faces("numbers"), "train[:50%]", NUMBERS, EXPRESSIONS))) == 2
+    assert len(list(sources.read_source(faces("numbers"), "train[:50%]", NUMBERS, LABELS))) == 2
     assert sources.num_examples(faces("numbers"), "train[:50%]", NUMBERS) == 2
 
 
 def test_star_maps_every_other_name(faces):
     source = SourceSettings("faces", labels={"expression": {"happy": "happy", "*": ""}})
-    examples = sources.read_source(faces("numbers"), "train", source, EXPRESSIONS)
+    examples = sources.read_source(faces("numbers"), "train", source, LABELS)
     assert sorted(column(examples, "expression")) == [-1, -1, 0, 0]
 
 
 def test_an_unknown_label_is_named_with_the_nearest_before_any_example(faces):
     source = SourceSettings("faces", labels={"expression": {"contempt": ""}})
     with pytest.raises(ValueError, match=r"is 'anger'; expected one of .*Did you mean 'angry'\?"):
-        next(sources.read_source(faces("numbers"), "train", source, EXPRESSIONS))
+        next(sources.read_source(faces("numbers"), "train", source, LABELS))
 
 
 def test_an_unknown_split_is_named(faces):
     with pytest.raises(ValueError, match=r"has no split 'training'; it has .*validation"):
-        next(sources.read_source(faces("numbers"), "training", NUMBERS, EXPRESSIONS))
+        next(sources.read_source(faces("numbers"), "training", NUMBERS, LABELS))
 
 
 def test_an_unknown_feature_is_named_with_the_nearest(faces):
     source = SourceSettings("faces", features={"identity": "identities"})
     with pytest.raises(ValueError, match=r"feature for 'identity' is 'identities'.*'identity'\?"):
-        next(sources.read_source(faces("numbers"), "train", source, EXPRESSIONS))
+        next(sources.read_source(faces("numbers"), "train", source, LABELS))
 
 
 def test_a_dataset_without_image_is_refused(faces):
     with pytest.raises(ValueError, match=r"feature for 'image' is 'image'; expected one of .*photo"):
-        next(sources.read_source(faces("texts"), "train", SourceSettings("f"), EXPRESSIONS))
+        next(sources.read_source(faces("texts"), "train", SourceSettings("f"), LABELS))
 
 
 def test_pairs(faces):
@@ -133,7 +137,7 @@ def test_people_of_all_training_splits_come_first(faces):
 
 
 def test_a_source_without_training_split_has_held_out_people_only(faces):
-    source = SourceSettings("faces", splits={"test": "train"}, labels=LABELS)
+    source = SourceSettings("faces", splits={"test": "train"}, labels=MAPPED)
     ids, num_identities = sources.assign_identities([faces("numbers")], [source])
     assert (set(ids), num_identities) == ({(0, 5), (0, 7)}, 0)
 
@@ -144,3 +148,44 @@ def test_to_global_numbers_people_and_sources():
         {"identity": 11, "filename": "a", "source": 3},
         {"identity": -1, "filename": "b", "source": 3},
     ]
+
+
+LANDMARKS = LabelSettings("regression", ("y", "x"))
+
+
+def test_further_labels_are_read_and_missing_where_a_source_has_none(faces):
+    wanted = {"landmarks": LANDMARKS, "pose": LabelSettings("classes", ("left", "right"))}
+    (example, *_) = sources.read_source(faces("numbers"), "train", NUMBERS, LABELS | wanted)
+    assert example["landmarks"].dtype == np.float32
+    assert example["landmarks"].shape == (2,)
+    assert example["pose"] == -1
+    (example, *_) = sources.read_source(faces("integers"), "train", SourceSettings("f"), wanted)
+    assert np.isnan(example["landmarks"]).all()
+    assert example["expression"] == -1  # no task asks for it
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (LabelSettings("regression", ("x",)), r"expected 1 numbers of the landmarks \(x\); got 2"),
+        (LabelSettings("multi_label", ("a", "b")), "multi_label are finite and from 0 to 1, nan where"),
+        (LabelSettings("soft_classes", ("a", "b")), "soft_classes are finite and from 0 to inf"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(faces, label: LabelSettings, message: str):
+    examples = sources.read_source(faces("numbers"), "train", NUMBERS, LABELS | {"landmarks": label})
+    with pytest.raises(ValueError, match=message):
+        list(examples)
+
+
+def test_names_are_those_that_the_sources_give(faces):
+    wanted = {"expression": LabelSettings("classes"), "feeling": LabelSettings("classes")}
+    builders = [faces("numbers"), faces("texts")]
+    both = [NUMBERS, SourceSettings("f")]
+    found = sources.with_names(builders, both, wanted)
+    assert found["expression"].names == ("angry", "happy")  # contempt is left out
+    assert found["feeling"].names == ("anger", "contempt", "happy")
+    with pytest.raises(ValueError, match="no source has a feature 'pose': faces has image"):
+        sources.with_names(builders, both, {"pose": LabelSettings("classes")})
+    with pytest.raises(ValueError, match="expected 'landmarks' to be a ClassLabel or a text"):
+        sources.with_names(builders, both, {"landmarks": LabelSettings("classes")})

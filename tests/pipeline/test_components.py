@@ -1,17 +1,23 @@
 """The first half of the graph on a folder of images, some of which are bad."""
 
+import dataclasses
 import json
+from itertools import product
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from kfer import input_pipeline
+from kfer.datasets import drawing
 from kfer.pipeline import runner
+from kfer.pipeline.config import load_settings
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore
-from kfer.settings import DataSettings, PipelineSettings, SourceSettings, TrainingSettings
+from kfer.settings import DataSettings, PipelineSettings, SourceSettings, TaskSettings, default_tasks
 
+PROJECT = Path(__file__).resolve().parents[2]
 IMAGES = 12
 
 
@@ -34,13 +40,16 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run(folder: Path, to_node: str = "Transform", **training: float) -> runner.RunResult:
+def run(folder: Path, to_node: str = "Transform", identity: float = 0.0) -> runner.RunResult:
     source = SourceSettings("image_folder", arguments={"path": str(folder), "task": "expression"})
     settings = PipelineSettings(
         data=DataSettings(sources=(source,), image_size=32, max_bad_image_share=0.1),
-        training=TrainingSettings(**{"identity_weight": 0.0, **training}),
+        tasks=default_tasks() | {"identity": TaskSettings("embedding", weight=identity)},
     )
-    root = folder.parent / "root"
+    return run_settings(settings, folder.parent / "root", to_node)
+
+
+def run_settings(settings: PipelineSettings, root: Path, to_node: str = "Transform") -> runner.RunResult:
     store = MetadataStore(root)
     try:
         return runner.run(build(settings, root), store, name="toy", settings="{}", to_node=to_node)
@@ -76,10 +85,80 @@ def test_a_changed_image_is_noticed(folder: Path):
 def test_a_task_without_labels_stops_the_run(folder: Path):
     write_images(folder, "train", "happy")
     with pytest.raises(runner.ComponentError, match="identity"):
-        run(folder, identity_weight=1.0)
+        run(folder, identity=1.0)
 
 
 def test_an_unknown_class_folder_is_named(folder: Path):
     write_images(folder, "train", "hapy")
     with pytest.raises(runner.ComponentError, match=r"ExampleGen failed: .*'hapy'.*happy"):
         run(folder)
+
+
+def write_cmu_faces(folder: Path, people: int = 5) -> None:
+    pixels = np.random.default_rng(0)
+    for person in range(people):
+        for pose, expression, eyes in product(("left", "up"), ("angry", "sad"), ("open", "sunglasses")):
+            name = f"person{person}/person{person}_{pose}_{expression}_{eyes}.pgm"
+            file = folder / "cmu_faces" / "faces" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"P5\n40 40\n255\n" + pixels.integers(0, 256, 1600, np.uint8).tobytes())
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_what_is_sliced_reaches_the_evaluation_learned_or_not(tmp_path: Path, learned: bool):
+    write_cmu_faces(tmp_path)
+    settings = load_settings(PROJECT / "pipelines" / "cmu_faces_tasks.py")
+    tasks = settings.tasks if learned else {"expression": settings.tasks["expression"]}
+    settings = dataclasses.replace(settings, data_dir=str(tmp_path), tasks=tasks)
+    outputs = run_settings(settings, tmp_path / "root").outputs
+    examples = outputs["Transform"]["transformed_examples"]
+    names = examples.names()
+    assert names["source"] == ("cmu_faces/people",)
+    assert names["pose"] == ("left", "right", "straight", "up")
+    assert names["eyes"] == ("open", "sunglasses")
+    test = input_pipeline.load_decoded(examples.split("test"), 1.0)
+    assert np.bincount(test.label("pose"), minlength=4).tolist() == [4, 0, 0, 4]
+    # What is said of each image is what its file's name says.
+    for filename, pose, eyes in zip(
+        test.filename, test.further["pose"], test.further["eyes"], strict=True
+    ):
+        assert filename.split("_")[1] == names["pose"][pose]
+        assert filename.endswith(f"_{names['eyes'][eyes]}.pgm")
+    summary = json.loads((outputs["StatisticsGen"]["statistics"].path / "summary.json").read_text())
+    assert summary["train"]["labels"]["eyes"]["by_name"] == {"open": 12, "sunglasses": 12}
+
+
+def test_every_kind_of_label_reaches_the_trainer(tmp_path: Path):
+    settings = load_settings(PROJECT / "pipelines" / "synthetic_tasks.py")
+    (source,) = settings.data.sources
+    few = {"num_identities": 2, "num_heldout_identities": 2, "image_size": 48}
+    few |= {"examples_per_identity": 7, "heldout_examples_per_identity": 7}
+    sources = (dataclasses.replace(source, arguments=few),)
+    settings = dataclasses.replace(settings, data=dataclasses.replace(settings.data, sources=sources))
+    outputs = run_settings(settings, tmp_path).outputs
+    anomalies = json.loads((outputs["ExampleValidator"]["anomalies"].path / "anomalies.json").read_text())
+    assert {row["severity"] for row in anomalies} <= {"WARNING"}
+    train = input_pipeline.load_decoded(outputs["Transform"]["transformed_examples"].split("train"), 1.0)
+    assert {name: label.shape for name, label in train.further.items()} == {
+        "action_units": (14, 16),
+        "relative_landmarks": (14, 10),
+        "head_pose": (14, 3),
+    }
+    smiles = train.further["action_units"][train.expression == 3]
+    learned = settings.tasks["action_units"].names
+    assert (smiles[:, [learned.index("AU6"), learned.index("AU12")]] >= 0.5).all()
+    eyes = train.further["relative_landmarks"][:, :4].reshape(-1, 2, 2)
+    assert settings.tasks["landmarks"].names[:4] == (
+        *("left_eye_y", "left_eye_x", "right_eye_y", "right_eye_x"),
+    )
+    assert (eyes[:, 0, 1] < eyes[:, 1, 1]).all()  # the left one is left in the image
+    assert ((eyes > 0) & (eyes < 1)).all()
+
+
+def test_names_of_drawn_labels_are_those_of_the_drawing():
+    tasks = load_settings(PROJECT / "pipelines" / "synthetic_tasks.py").tasks
+    assert tasks["action_units"].names == tuple(drawing.ACTION_UNITS)
+    assert tasks["landmarks"].names == tuple(
+        f"{landmark}_{axis}" for landmark in drawing.LANDMARKS for axis in "yx"
+    )
+    assert tasks["head_pose"].names == drawing.HEAD_POSE

@@ -1,229 +1,30 @@
 import json
+import pickle
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
+from toy_run import FURTHER, SIZES, make_run, settings_with, write
 
-from kfer import evaluation, spec
-from kfer.pipeline import artifacts, report
-from kfer.pipeline.dag import build
-from kfer.pipeline.metadata import MetadataStore
+from kfer import spec
+from kfer.pipeline import report
 from kfer.pipeline.runner import RunResult
-from kfer.settings import DataSettings, EvaluationSettings, PipelineSettings, SourceSettings
-
-SIZE = 48
-SIZES = {"train": 420, "validation": 120, "test": 210}
-MOUTHS = {"happy": 9, "sad": -8, "angry": -5, "disgust": -4, "fear": 3, "surprise": 6, "neutral": 0}
-
-
-def draw(expression: int, identity: int, rng: np.random.Generator) -> np.ndarray:
-    """A plain face, uint8 [SIZE, SIZE, 1]."""
-    name = spec.EXPRESSIONS[expression] if expression >= 0 else "neutral"
-    skin, width = 120 + identity * 17 % 110, 14 + identity % 5
-    image = np.full((SIZE, SIZE), 30 + identity * 23 % 90, np.uint8)
-    cv2.ellipse(image, (24, 25), (width, 20), 0, 0, 360, skin, -1, cv2.LINE_AA)
-    cv2.ellipse(image, (24, 10), (width, 8), 0, 180, 360, 20 + identity * 31 % 80, -1, cv2.LINE_AA)
-    open_eye = 4 if name in ("surprise", "fear") else 2
-    for x in (17, 31):
-        cv2.ellipse(image, (x, 22), (4, open_eye), 0, 0, 360, 245, -1, cv2.LINE_AA)
-        cv2.circle(image, (x, 22), 2, 20, -1, cv2.LINE_AA)
-        tilt = (4 if x < 24 else -4) if name in ("angry", "disgust") else 0
-        cv2.line(image, (x - 4, 16 - tilt // 2), (x + 4, 16 + tilt // 2), 25, 1, cv2.LINE_AA)
-    curve = [(x, int(36 + MOUTHS[name] * (1 - ((x - 24) / 8) ** 2) / 2)) for x in range(16, 33)]
-    cv2.polylines(image, [np.array(curve)], name == "surprise", 40, 2, cv2.LINE_AA)
-    return np.clip(image + rng.normal(0, 5, image.shape), 0, 255).astype(np.uint8)[..., None]
-
-
-def write(artifact: artifacts.Artifact, name: str, value: object) -> None:
-    (artifact.path / name).write_text(value if isinstance(value, str) else json.dumps(value))
-
-
-def fill_transform(made: dict[str, artifacts.Artifact], rng: np.random.Generator) -> None:
-    examples = made["transformed_examples"]
-    assert isinstance(examples, artifacts.TransformedExamples)
-    examples.write_labels(
-        {
-            "expressions": list(spec.EXPRESSIONS),
-            "sources": ["faces", "people"],
-            "num_identities": 40,
-            "num_examples": SIZES,
-            "num_pairs": 0,
-        }
-    )
-    for split, count in SIZES.items():
-        folder = examples.split(split)
-        folder.mkdir()
-        source = (np.arange(count) % 3 == 2).astype(np.int32)
-        shares = np.array([4, 1, 3, 7, 5, 4, 3]) / 27
-        expression = np.where(source == 0, rng.choice(7, count, p=shares), -1).astype(np.int32)
-        start, people = (0, 40) if split == "train" else (40, 12)
-        identity = start + np.minimum(rng.geometric(0.08, count) - 1, people - 1).astype(np.int32)
-        identity[(source == 0) & (np.arange(count) % 2 == 0)] = -1
-        images = [draw(int(e), max(int(i), 0), rng) for e, i in zip(expression, identity, strict=True)]
-        np.save(folder / "images.npy", np.stack(images))
-        for name, values in (("expression", expression), ("identity", identity), ("source", source)):
-            np.save(folder / f"{name}.npy", values)
-        np.save(folder / "filename.npy", np.array([f"{index}.png" for index in range(count)]))
-
-
-def judge(made: dict[str, artifacts.Artifact], test: Path, names: tuple[str, ...], rng) -> None:
-    labels = np.load(test / "expression.npy")
-    logits = rng.normal(0, 1, (len(labels), 7)) + 3.2 * np.eye(7)[np.maximum(labels, 0)]
-    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    same = np.arange(3000) % 2 == 0
-    similarities = np.clip(rng.normal(np.where(same, 0.55, 0.1), 0.16), -1, 1)
-    expression = evaluation.expression_report(labels, probabilities, names)
-    verification = evaluation.verification_report(similarities, same, None, 10, (0.1, 0.01, 0.001))
-    figures = {
-        "expression_accuracy": expression["accuracy"],
-        "verification_accuracy": verification["accuracy"],
-    }
-    content = {
-        "expression": expression,
-        "verification": verification,
-        "identification": {"num_people": 12, "num_distractors": 2, "num_probes": 90, "rank1": 0.81},
-        "threshold": evaluation.choose_threshold(similarities, same, 0.01),
-        "metrics": figures,
-        "examples": evaluation.examples_to_show(labels, probabilities, 24),
-        "judged_on": "3",
-    }
-    write(made["evaluation"], "evaluation.json", content)
-    np.savez(made["evaluation"].path / "predictions.npz", probabilities=probabilities)
-    verdict = evaluation.bless(figures, EvaluationSettings(min_expression_accuracy=0.5), figures)
-    write(made["blessing"], "checks.json", {"reasons": verdict.reasons, "checks": verdict.checks})
-
-
-def fill(name: str, made: dict[str, artifacts.Artifact], root: Path, names: tuple[str, ...]) -> str:
-    rng = np.random.default_rng(7)
-    if name == "ExampleValidator":
-        found = [
-            {
-                "feature": "expression",
-                "severity": "ERROR",
-                "short": "No labels",
-                "description": "no label in <validation>",
-            },
-            {
-                "feature": "image",
-                "severity": "WARNING",
-                "short": "Training images in the test split",
-                "description": "3 test images are training images: 1.png, 2.png, 3.png",
-            },
-        ]
-        write(made["anomalies"], "anomalies.json", found)
-    elif name == "Transform":
-        fill_transform(made, rng)
-    elif name == "Tuner":
-        trials = [
-            {
-                "trial": str(i),
-                "values": {"learning_rate": rate},
-                "score": score,
-                # The rate that the schedule ended with must not stand for the trial's.
-                "metrics": {"epoch": 1.0, "learning_rate": 0.0, "val_expression_accuracy": score},
-            }
-            for i, (rate, score) in enumerate([(0.002, 0.71), (0.0041, 0.78), (0.0007, 0.64)])
-        ]
-        write(made["tuner_results"], "trials.json", trials)
-        write(made["best_hyperparameters"], "best_values.json", {"learning_rate": 0.0041})
-    elif name == "Trainer":
-        names_of_figures = (
-            "stage",
-            "trainable_parameters",
-            "loss",
-            "expression_loss",
-            "identity_loss",
-            "expression_accuracy",
-        )
-        names_of_figures += ("learning_rate", "images_per_second", "val_expression_accuracy")
-        names_of_figures += ("val_expression_macro_f1", "val_verification_accuracy")
-        lines = [",".join(("epoch", *names_of_figures))]
-        for epoch in range(1, 13):
-            fall = 0.8**epoch
-            lines.append(
-                f"{epoch},{1 + (epoch > 4)},{4321 if epoch > 4 else 321},"
-                f"{2 + 9 * fall},{0.4 + 1.5 * fall},{1 + 12 * fall},{0.8 - 0.6 * fall},"
-                f"{0.0041 * np.cos(epoch / 8)},{900 + 50 * np.sin(epoch)},"
-                f"{0.75 - 0.5 * fall if epoch > 1 else ''},{0.7 - 0.5 * fall},{0.9 - 0.4 * fall}"
-            )
-        write(made["model_run"], "history.csv", "\n".join(lines) + "\n")
-        facts = {"backbone": "compact", "num_parameters": 2812345, "num_examples": 420}
-        facts |= {"num_identities": 40, "epochs": 12, "values": {"learning_rate": 0.0041}}
-        facts["stages"] = [
-            {
-                "epochs": epochs,
-                "unfreeze": unfreeze,
-                "learning_rate_factor": factor,
-                "trainable_parameters": 4321 - frozen,
-                "frozen_parameters": frozen,
-            }
-            for epochs, unfreeze, factor, frozen in (
-                (4, [], 1.0, 4000),
-                (8, ["layer3", "layer4"], 0.1, 0),
-            )
-        ]
-        write(made["model_run"], "training.json", facts)
-    elif name == "Evaluator":
-        judge(made, root / "Transform" / "transformed_examples" / "5" / "Split-test", names, rng)
-    elif name == "InfraValidator":
-        parity = {
-            variant: {
-                "num_images": 200,
-                "max_probability_difference": difference,
-                "top_class_agreement": 1 - difference / 4,
-                "accuracy_change": None if variant == "float16" else -difference / 20,
-                "embedding_cosine_min": 1 - difference / 10,
-            }
-            for variant, difference in (
-                ("saved_model", 2e-7),
-                ("float32", 3e-6),
-                ("float16", 4e-4),
-                ("int8", 0.07),
-            )
-        }
-        write(made["infra_blessing"], "parity.json", {"parity": parity, "reasons": []})
-        for variant, size in (("float32", 112000), ("float16", 56000), ("int8", 29700)):
-            (made["serving_model"].path / f"{variant}.tflite").write_bytes(bytes(size))
-        (made["serving_model"].path / "saved_model.pb").write_bytes(bytes(140000))
-    elif name == "Pusher":
-        write(made["pushed_model"], "pushed.json", {"path": "/models/synthetic/1", "reasons": []})
-    return f"what {name} said"
-
-
-def settings_with(expressions: tuple[str, ...] = spec.EXPRESSIONS) -> PipelineSettings:
-    sources = (SourceSettings("faces"), SourceSettings("people"))
-    return PipelineSettings(name="toy", data=DataSettings(sources=sources, expressions=expressions))
-
-
-def make_run(root: Path, settings: PipelineSettings, last: str = "Pusher") -> RunResult:
-    """A run whose components up to `last` left plausible artifacts."""
-    store, outputs = MetadataStore(root), {}
-    number = store.start_run(settings.name, "{}")
-    for node in build(settings, root):
-        execution = store.start_execution(number, node.name, "key", {})
-        outputs[node.name] = {
-            name: kind(root / node.name / name / str(execution))
-            for name, kind in node.component.outputs.items()
-        }
-        for artifact in outputs[node.name].values():
-            artifact.path.mkdir(parents=True)
-        said = fill(node.name, outputs[node.name], root, settings.data.expressions)
-        store.complete_execution(execution, outputs[node.name], said)
-        if node.name == last:
-            break
-    store.close()
-    return RunResult(number, outputs, dict.fromkeys(outputs, "COMPLETE"), dict.fromkeys(outputs, 1.0))
+from kfer.settings import PipelineSettings
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineSettings, Path, RunResult]:
-    root, settings = tmp_path_factory.mktemp("whole"), settings_with()
+    root, settings = tmp_path_factory.mktemp("whole"), settings_with(**FURTHER)
     return settings, root, make_run(root, settings)
+
+
+def read_evaluation(result: RunResult) -> dict[str, Any]:
+    return json.loads((result.outputs["Evaluator"]["evaluation"].path / "evaluation.json").read_text())
 
 
 class Page(HTMLParser):
@@ -243,8 +44,8 @@ class Page(HTMLParser):
         return [attributes.get("id") for tag, attributes in self.tags if tag == "section"]
 
 
-SECTIONS = ["faces", "data", "anomalies", "trials", "training", "expression", "identity", "examples"]
-SECTIONS += ["exports", "checks", "lineage", "settings"]
+SECTIONS = ["faces", "data", "anomalies", "trials", "training", "expression", "identity", "tasks"]
+SECTIONS += ["slices", "confidence", "examples", "exports", "checks", "lineage", "settings"]
 
 
 def test_whole_run_has_every_section_and_its_figures(whole):
@@ -253,7 +54,7 @@ def test_whole_run_has_every_section_and_its_figures(whole):
     assert path == root / "report.html"
     page = Page(path)
     assert page.sections == SECTIONS
-    judged = json.loads((result.outputs["Evaluator"]["evaluation"].path / "evaluation.json").read_text())
+    judged = read_evaluation(result)
     assert f"<b>{100 * judged['expression']['accuracy']:.1f}%</b>" in page.text
     assert f"<b>{100 * judged['verification']['accuracy']:.1f}%</b>" in page.text
     assert "2,812,345 parameters" in page.text
@@ -262,7 +63,13 @@ def test_whole_run_has_every_section_and_its_figures(whole):
     assert page.text.count("<td>★ best</td>") == 1
     assert re.search(r'class="best"><td>★ best</td><td>1</td><td>0.0041</td><td>0.78</td>', page.text)
     titles = re.findall(r"<h3>(.*?)</h3>", page.text)
-    for title in ("Loss", "Learning rate", "Confusion matrix", "Which component fed which"):
+    for title in (
+        "Loss",
+        "Loss weights",
+        "Learning rate",
+        "Confusion matrix",
+        "Which component fed which",
+    ):
         assert title in titles
     assert "Stage" not in titles and "Trainable parameters" not in titles
     cells = re.search(r"<td>2</td><td>8</td>.*?</tr>", page.text)
@@ -271,6 +78,69 @@ def test_whole_run_has_every_section_and_its_figures(whole):
     drawn = [figure for figure in readings if "<svg" in figure]
     assert len(drawn) >= 9 and all('class="reading"' in figure for figure in drawn)
     assert page.text.count("<svg") == len(drawn)
+
+
+def section(page: Page, name: str) -> str:
+    return page.text.partition(f'<section id="{name}">')[2].partition("</section>")[0]
+
+
+def test_every_further_task_is_shown_with_its_intervals(whole):
+    page = Page(report.update(*whole))
+    judged = read_evaluation(whole[2])
+    shown = section(page, "tasks")
+    titles = re.findall('<h3 class="task">(.*?)</h3>', shown)
+    assert titles == ["Action units", "Angles", "Age"]
+    angles = judged["tasks"]["angles"]
+    error = angles["intervals"]["mean_absolute_error"]
+    card = f"<b>{error['value']:.4g}</b><span>mean absolute error</span>"
+    assert f"{card}<small>{error['low']:.4g} to {error['high']:.4g}</small>" in shown
+    assert f"drawing {angles['num_drawn']} people 100 times" in shown
+    for name in ("jaw drop", "pitch", "elderly"):
+        assert f"<td>{name}</td>" in shown
+    assert f"{judged['tasks']['age']['votes']['agreement']:.1%}</b><span>votes that agree" in shown
+    accuracy = judged["tasks"]["expression"]["intervals"]["accuracy"]
+    between = f"{accuracy['low']:.1%} to {accuracy['high']:.1%}"
+    assert f"<small>{between}</small>" in page.text.partition("<nav>")[0]
+    assert between in section(page, "expression")
+    accepted = judged["tasks"]["identity"]["intervals"]["tar_at_far_0.1"]
+    assert f"{accepted['low']:.1%} to {accepted['high']:.1%}" in section(page, "identity")
+    assert "2.8 of 52.5" in section(page, "exports")
+
+
+def test_slices_are_counted_and_the_small_and_the_worst_are_marked(whole):
+    page = Page(report.update(*whole))
+    judged = read_evaluation(whole[2])
+    shown = section(page, "slices")
+    attributes = ["source", "expression", "pose", "eyes"]
+    assert re.findall("<summary>By (.*?)</summary>", shown) == attributes
+    assert {row["attribute"] for row in judged["slices"]} == {*attributes}
+    small = [row for row in judged["slices"] if row["small"]]
+    assert small and shown.count("<small>under 30</small>") == shown.count('class="few"') == len(small)
+    assert shown.count("<em>worst</em>") == shown.count('class="worst"') == len(judged["worst_slices"])
+    in_sunglasses = next(
+        row for row in judged["slices"] if row["task"] == "expression" and row["slice"] == "sunglasses"
+    )
+    value = f"{in_sunglasses['figures']['accuracy']['value']:.1%}"
+    row = f'<td>sunglasses</td><td class="right">{in_sunglasses["num_examples"]}</td><td class="worst">'
+    assert re.search(f'{row}\\s*<div class="said">{value} <em>worst</em>', shown)
+
+
+def test_temperatures_are_shown_with_what_they_change(whole):
+    shown = section(Page(report.update(*whole)), "confidence")
+    calibration = read_evaluation(whole[2])["calibration"]
+    assert list(calibration) == ["expression", "action_units", "age"]
+    for name, found in calibration.items():
+        cells = [f"{found['temperature']:.4g}", f"{found['ece_before']:.1%}", f"{found['ece_after']:.1%}"]
+        title = name.capitalize().replace("_", " ")
+        expected = [f"<td>{title}</td>", *(f'<td class="right">{cell}</td>' for cell in cells)]
+        assert "".join(expected) in shown
+
+
+def test_without_further_tasks_there_is_no_section_of_them(tmp_path):
+    settings = settings_with()
+    page = Page(report.update(settings, tmp_path, make_run(tmp_path, settings)))
+    assert page.sections == [name for name in SECTIONS if name != "tasks"]
+    assert "Loss weights" not in page.text and "further task" not in page.text
 
 
 def test_page_is_one_small_file(whole):
@@ -327,6 +197,9 @@ def test_tasks_that_are_off_have_no_section(tmp_path):
     judged = result.outputs["Evaluator"]["evaluation"]
     content = json.loads((judged.path / "evaluation.json").read_text())
     content |= {"expression": None, "identification": None, "threshold": None}
+    del content["tasks"]["expression"]
+    for name in ("slices", "worst_slices"):
+        content[name] = [row for row in content[name] if row["task"] != "expression"]
     write(judged, "evaluation.json", content)
     page = Page(report.update(settings, tmp_path, result))
     assert "expression" not in page.sections and "examples" not in page.sections
@@ -355,16 +228,13 @@ def test_written_once_and_found_again_without_heavy_imports(tmp_path):
     newest.unlink()
     times = kept.stat().st_mtime_ns
     program = f"""
-import sys
+import pickle, sys
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from kfer.pipeline import artifacts, report
+from kfer.pipeline import report
 from kfer.pipeline.dag import build
 from kfer.pipeline.runner import RunResult
-from kfer.settings import DataSettings, PipelineSettings, SourceSettings
 root = Path({str(tmp_path)!r})
-sources = (SourceSettings("faces"), SourceSettings("people"))
-settings = PipelineSettings(name="toy", data=DataSettings(sources=sources))
+settings = pickle.loads({pickle.dumps(settings)!r})
 outputs = {{
     node.name: {{
         name: kind(next((root / node.name / name).iterdir()))

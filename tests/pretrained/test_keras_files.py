@@ -5,6 +5,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from toy_tasks import tasks
 
 from kfer import backbones
 from kfer.models import multitask
@@ -59,7 +60,7 @@ def test_a_network_that_was_saved_is_loaded(tmp_path, ending: str) -> None:
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
 def test_the_trunk_of_a_trained_model_is_taken(tmp_path, ending: str) -> None:
     settings = ModelSettings(backbone="compact", backbone_arguments=TOY)
-    model = multitask.build(settings, 16, 1, num_expressions=3, num_identities=4, seed=1)
+    model = multitask.build(settings, 16, 1, tasks(), num_identities=4, seed=1)
     model.compile("adam")
     model.optimizer.build(model.trainable_variables)
     path = tmp_path / f"model{ending}"

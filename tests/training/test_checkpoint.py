@@ -1,8 +1,10 @@
+import dataclasses
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from toy_tasks import tasks
 
 from kfer.settings import FineTuningStage, TrainingSettings
 from kfer.training import checkpoint
@@ -24,19 +26,23 @@ def trained() -> keras.Model:
     return model
 
 
+def parts(model: keras.Model) -> checkpoint.Parts:
+    return {"network": model.variables, "optimizer": model.optimizer.variables, "weighting": []}
+
+
 def save(work_dir: Path, model: keras.Model, history: list = HISTORY) -> None:
-    checkpoint.save(work_dir, model, model.optimizer, SETTINGS, 7, history)
+    checkpoint.save(work_dir, parts(model), SETTINGS, tasks(), 7, history)
 
 
 def test_weights_optimizer_and_history_come_back(tmp_path: Path) -> None:
     model, other = trained(), compiled()
     save(tmp_path, model)
     (tmp_path / "history.csv").unlink()
-    saved = checkpoint.load(tmp_path, SETTINGS, 7)
+    saved = checkpoint.load(tmp_path, SETTINGS, tasks(), 7)
     assert saved.history == HISTORY
     assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss", "1.0,0.5"]
-    saved.restore_network(other)
-    saved.restore_optimizer(other.optimizer)
+    for part, found in parts(other).items():
+        saved.restore(part, found)
     variables = [*model.variables, *model.optimizer.variables]
     restored = [*other.variables, *other.optimizer.variables]
     assert int(other.optimizer.iterations) == 1
@@ -46,25 +52,43 @@ def test_weights_optimizer_and_history_come_back(tmp_path: Path) -> None:
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path, trained())
-    saved, other = checkpoint.load(tmp_path, SETTINGS, 7), compiled(units=3)
+    saved, other = checkpoint.load(tmp_path, SETTINGS, tasks(), 7), compiled(units=3)
     with pytest.raises(ValueError, match=r"is of another network: expected 2 variables, it has 2, or"):
-        saved.restore_network(other)
+        saved.restore("network", other.variables)
     with pytest.raises(ValueError, match="is of another network"):
-        saved.restore_optimizer(other.optimizer)
+        saved.restore("optimizer", other.optimizer.variables)
 
 
 def test_settings_with_stages_are_the_same_after_they_were_written(tmp_path: Path) -> None:
     staged = TrainingSettings(stages=(FineTuningStage(1), FineTuningStage(2, ("layer4",), 0.5)))
     model = trained()
-    checkpoint.save(tmp_path, model, model.optimizer, staged, 7, HISTORY)
-    assert checkpoint.load(tmp_path, staged, 7).history == HISTORY
+    checkpoint.save(tmp_path, parts(model), staged, tasks(), 7, HISTORY)
+    assert checkpoint.load(tmp_path, staged, tasks(), 7).history == HISTORY
     with pytest.raises(ValueError, match=r"other settings: stages was \[\{.*'layer4'.* and is \[\]"):
-        checkpoint.load(tmp_path, TrainingSettings(), 7)
+        checkpoint.load(tmp_path, TrainingSettings(), tasks(), 7)
+
+
+def test_a_run_may_go_on_with_other_devices(tmp_path: Path) -> None:
+    save(tmp_path, trained())
+    other = dataclasses.replace(SETTINGS, strategy="multi_worker", worker_timeout_s=1.0)
+    assert checkpoint.load(tmp_path, other, tasks(), 7).history == HISTORY
+
+
+def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
+    model, other = trained(), compiled()
+    for epoch in (1, 12, 2):
+        checkpoint.save_best(tmp_path, epoch, model)
+    checkpoint.remove_worse(tmp_path, 12)
+    assert [file.name for file in tmp_path.iterdir()] == ["best_12.npz"]
+    checkpoint.restore_best(tmp_path, 12, other)
+    np.testing.assert_array_equal(other(np.ones((1, 3))), model(np.ones((1, 3))))
+    with pytest.raises(FileNotFoundError):
+        checkpoint.restore_best(tmp_path, 2, other)
 
 
 def test_without_a_checkpoint_the_run_starts(tmp_path: Path) -> None:
     (tmp_path / ".checkpoint.npz.partial").write_bytes(b"PK\x03\x04 cut off")
-    assert checkpoint.load(tmp_path, SETTINGS, 7).history == []
+    assert checkpoint.load(tmp_path, SETTINGS, tasks(), 7).history == []
 
 
 def test_a_write_that_breaks_off_leaves_the_last_checkpoint(
@@ -78,4 +102,4 @@ def test_a_write_that_breaks_off_leaves_the_last_checkpoint(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr("os.fsync", full_disk)
         save(tmp_path, trained(), HISTORY * 2)
-    assert checkpoint.load(tmp_path, SETTINGS, 7).history == HISTORY
+    assert checkpoint.load(tmp_path, SETTINGS, tasks(), 7).history == HISTORY

@@ -1,42 +1,77 @@
-from types import SimpleNamespace
+import dataclasses
 
 import numpy as np
 import pytest
+from toy_tasks import tasks
 
 from kfer import training
-from kfer.settings import TrainingSettings
+from kfer.input_pipeline import Decoded
+from kfer.settings import TaskSettings, TrainingSettings
 
 
-def examples(expression: list[int], identity: list[int]) -> SimpleNamespace:
-    source = np.arange(len(expression)) % 2
-    return SimpleNamespace(
-        images=None, expression=np.array(expression), identity=np.array(identity), source=source
-    )
+def examples(expression: list[int], identity: list[int], **further: np.ndarray) -> Decoded:
+    count = len(expression)
+    labels = (np.array(expression), np.array(identity), np.arange(count) % 2)
+    return Decoded(np.zeros((count, 1, 1, 1), np.uint8), *labels, np.array([""] * count), further)
 
 
 def test_labels_of_both_tasks_are_enough() -> None:
-    training.check_labels(examples([3, -1, -1], [-1, 0, 1]), TrainingSettings())
+    training.check_labels(examples([3, -1, -1], [-1, 0, 1]), tasks())
 
 
 def test_a_task_without_labels_is_named_with_the_sources() -> None:
-    with pytest.raises(ValueError, match=r"an expression label; sources: lfw \(2 .*number 1 \(1 ex"):
-        training.check_labels(examples([-1, -1, -1], [0, 1, 2]), TrainingSettings(), ["lfw"])
+    with pytest.raises(ValueError, match=r"a label for expression; sources: lfw \(2 .*number 1 \(1 ex"):
+        training.check_labels(examples([-1, -1, -1], [0, 1, 2]), tasks(), ["lfw"])
     with pytest.raises(ValueError, match=r"at least two people .* got 0 from the sources: number 0"):
-        training.check_labels(examples([1, 2], [-1, -1]), TrainingSettings())
+        training.check_labels(examples([1, 2], [-1, -1]), tasks())
 
 
 def test_one_person_is_not_enough() -> None:
     with pytest.raises(ValueError, match=r"at least two people to learn identity from; got 1 from"):
-        training.check_labels(examples([1, 2], [5, 5]), TrainingSettings())
+        training.check_labels(examples([1, 2], [5, 5]), tasks())
 
 
 def test_a_task_without_weight_needs_no_labels() -> None:
-    training.check_labels(examples([1, 2], [-1, -1]), TrainingSettings(identity_weight=0))
-    training.check_labels(examples([-1, -1], [0, 1]), TrainingSettings(expression_weight=0))
+    training.check_labels(examples([1, 2], [-1, -1]), tasks(identity=0))
+    training.check_labels(examples([-1, -1], [0, 1]), tasks(expression=0))
 
 
-def test_values_replace_settings() -> None:
-    settings = training.with_values(TrainingSettings(), {"learning_rate": 0.5})
+def test_a_further_task_needs_a_label_of_its_own() -> None:
+    pose = {"pose": TaskSettings("regression", names=("yaw", "pitch"), feature="angles")}
+    nothing, one = np.full((2, 2), np.nan), np.array([[np.nan, np.nan], [np.nan, 1.0]])
+    training.check_labels(examples([1, 2], [0, 1], angles=one), pose)
+    with pytest.raises(ValueError, match=r"no training example has a label for pose.*feature 'angles'"):
+        training.check_labels(examples([1, 2], [0, 1], angles=nothing), pose)
+    with pytest.raises(ValueError, match="carry no 'angles'; they carry expression, identity, source"):
+        training.check_labels(examples([1, 2], [0, 1]), pose)
+
+
+def test_values_replace_settings_and_weights() -> None:
+    values = {"learning_rate": 0.5, "identity_weight": 2.0}
+    settings, weighted = training.with_values(TrainingSettings(), tasks(), values)
     assert settings == TrainingSettings(learning_rate=0.5)
-    with pytest.raises(ValueError, match="'learning_rat'; there are epochs, batch_size"):
-        training.with_values(TrainingSettings(), {"learning_rat": 0.5})
+    assert weighted == tasks(identity=2.0)
+    with pytest.raises(ValueError, match=r"'learning_rat'; there are epochs, .*identity_weight"):
+        training.with_values(TrainingSettings(), tasks(), {"learning_rat": 0.5})
+
+
+def test_classes_are_counted_for_the_tasks_that_weigh_them() -> None:
+    nan = np.nan
+    votes = np.array([[3, 1], [0, 8], [nan, nan], [nan, 5], [0, 0]], np.float32)
+    given = examples([2, 0, -1, 2, -1], [0, 1, 2, 3, 4], votes=votes)
+    feeling = TaskSettings(names=("a", "b", "c", "d"), feature="expression", imbalance="balanced")
+    shares = TaskSettings("soft_classes", names=("a", "b"), imbalance="effective_number")
+    counts = training.class_counts(
+        given,
+        {
+            **tasks(4),
+            "feeling": feeling,
+            "votes": shares,
+            "off": dataclasses.replace(feeling, weight=0),
+        },
+    )
+    assert {name: count.tolist() for name, count in counts.items()} == {
+        "feeling": [1, 0, 2, 0],
+        "votes": [0.75, 1.25],
+    }
+    assert counts["feeling"].dtype == counts["votes"].dtype == np.float64

@@ -1,41 +1,130 @@
-from types import SimpleNamespace
+import logging
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 import pytest
 
+from kfer.input_pipeline import Decoded
+from kfer.settings import TaskSettings
 from kfer.training.validation import Validation
 
+NAN = np.nan
+NAMES = ("first", "second")
+EXPRESSION = {"expression": TaskSettings(names=NAMES)}
+IDENTITY = {"identity": TaskSettings("embedding")}
 
-def network() -> keras.Model:
-    """Its embedding and its logits are the two grey values of an image of two pixels."""
+
+def network(*outputs: str) -> keras.Model:
+    """Every output is the two grey values of an image of two pixels; there are two people."""
     images = keras.Input((1, 2, 1))
     values = keras.layers.Flatten()(images)
-    identity = keras.layers.Dense(2)(values)
-    return keras.Model(images, {"expression": values, "embedding": values, "identity": identity})
+    found = dict.fromkeys(outputs, values)
+    if "identity" in outputs:
+        found |= {"identity": keras.layers.Dense(2)(values)}
+    return keras.Model(images, found)
 
 
-def test_figures_by_hand() -> None:
-    pixels = [[9, 1], [9, 2], [1, 9], [2, 9], [5, 5]]
-    examples = SimpleNamespace(
-        images=np.array(pixels, np.uint8).reshape(-1, 1, 2, 1),
-        expression=np.array([0, 1, 1, -1, -1]),
-        # The last person has a number below two: trained on, and left out.
-        identity=np.array([2, 2, 3, 3, 1]),
-        source=np.zeros(5, int),
+def examples(
+    pixels: Sequence[Sequence[float]],
+    expression: Sequence[int] | None = None,
+    identity: Sequence[int] | None = None,
+    further: Mapping[str, Sequence[Sequence[float]]] | None = None,
+) -> Decoded:
+    missing = [-1] * len(pixels)
+    return Decoded(
+        # Features of a frozen backbone take the place of images as float32.
+        np.array(pixels, np.float32).reshape(-1, 1, 2, 1),
+        np.array(missing if expression is None else expression),
+        np.array(missing if identity is None else identity),
+        np.zeros(len(pixels), int),
+        np.array([""] * len(pixels)),
+        {name: np.array(values, np.float32) for name, values in (further or {}).items()},
     )
-    figures = Validation(network(), examples, max_pairs=4, seed=0)()
-    assert figures["val_expression_accuracy"] == pytest.approx(2 / 3)
+
+
+def figures_of(split: Decoded, tasks: Mapping[str, TaskSettings], *outputs: str) -> dict[str, float]:
+    return Validation(network(*outputs), split, tasks, max_pairs=4, seed=0)()
+
+
+def test_expression_and_verification_by_hand() -> None:
+    # The last person has a number below two: trained on, and left out.
+    split = examples(
+        [[9, 1], [9, 2], [1, 9], [2, 9], [5, 5]], [0, 1, 1, -1, -1], identity=[2, 2, 3, 3, 1]
+    )
+    figures = figures_of(split, EXPRESSION | IDENTITY, "expression", "embedding", "identity")
     # Class 0: precision 1/2, recall 1; class 1: precision 1, recall 1/2.
-    assert figures["val_expression_macro_f1"] == pytest.approx(2 / 3)
-    assert figures["val_verification_accuracy"] == 1.0
+    assert figures == pytest.approx(
+        {
+            "val_expression_accuracy": 2 / 3,
+            "val_expression_macro_f1": 2 / 3,
+            "val_verification_accuracy": 1.0,
+        }
+    )
+
+
+def test_people_of_a_network_without_directions_all_count() -> None:
+    split = examples([[9, 1], [9, 2], [1, 9]], identity=[0, 0, 1])
+    assert figures_of(split, IDENTITY, "embedding") == {"val_verification_accuracy": 1.0}
+    split = examples([[9, 1], [9, 2], [1, 9]], identity=[0, 0, 2])
+    assert figures_of(split, IDENTITY, "embedding", "identity") == {}
+
+
+def test_soft_classes_are_judged_by_the_class_of_most_votes() -> None:
+    # Right, wrong, a tie, missing.
+    votes = [[3, 1], [1, 4], [2, 2], [NAN, NAN]]
+    split = examples([[2, 1], [2, 1], [2, 1], [2, 1]], further={"votes": votes})
+    tasks = {"mood": TaskSettings("soft_classes", NAMES, feature="votes")}
+    # First class: precision 1/2, recall 1, F1 2/3; second: never said.
+    assert figures_of(split, tasks, "mood") == pytest.approx(
+        {"val_mood_accuracy": 1 / 2, "val_mood_macro_f1": 1 / 3}
+    )
+
+
+def test_several_labels_are_there_from_a_logit_of_zero() -> None:
+    labels = [[1, 0], [1, NAN], [0, 1], [NAN, NAN]]
+    split = examples([[0, 1], [-1, 1], [-1, 1], [1, 1]], further={"units": labels})
+    tasks = {"units": TaskSettings("multi_label", NAMES)}
+    # First: precision 1, recall 1/2; second: precision 1/2, recall 1.
+    assert figures_of(split, tasks, "units") == pytest.approx({"val_units_macro_f1": 2 / 3})
+
+
+def test_errors_of_numbers_are_means_over_their_names() -> None:
+    labels = [[0, 5], [2, NAN], [NAN, NAN]]
+    split = examples([[1, 4], [3, 0], [9, 9]], further={"pose": labels})
+    tasks = {"pose": TaskSettings("regression", NAMES)}
+    # First: errors 1 and 1; variances 1, covariance 1, means 1 apart: 2 / (1 + 1 + 1). Second: an error
+    # of 1, and no concordance of one example.
+    assert figures_of(split, tasks, "pose") == pytest.approx({"val_pose_mae": 1.0, "val_pose_ccc": 2 / 3})
+
+
+def test_a_figure_that_is_not_a_number_is_left_out() -> None:
+    split = examples([[1, 4]], further={"pose": [[0, 5]]})
+    tasks = {"pose": TaskSettings("regression", NAMES)}
+    assert figures_of(split, tasks, "pose") == {"val_pose_mae": 1.0}
+
+
+def test_tasks_are_kept_apart_where_their_examples_differ() -> None:
+    split = examples([[1, 2], [2, 1], [1, 2]], [-1, 0, 0], further={"pose": [[1, 2], [NAN, NAN], [3, 2]]})
+    tasks = EXPRESSION | {"pose": TaskSettings("regression", NAMES)}
+    figures = figures_of(split, tasks, "expression", "pose")
+    assert figures["val_expression_accuracy"] == 1 / 2
+    assert figures["val_pose_mae"] == (2 / 2 + 0 / 2) / 2
+
+
+def test_a_task_without_an_output_has_no_figures(caplog) -> None:
+    split = examples([[2, 1]], [0])
+    assert figures_of(split, EXPRESSION | IDENTITY, "expression") == pytest.approx(
+        {"val_expression_accuracy": 1.0, "val_expression_macro_f1": 1.0}
+    )
+    assert not caplog.records
 
 
 def test_a_split_without_labels_gives_no_figures_and_says_so(caplog) -> None:
-    missing = np.array([-1, -1])
-    examples = SimpleNamespace(
-        images=np.zeros((2, 1, 2, 1), np.uint8), expression=missing, identity=missing, source=missing
-    )
-    assert Validation(network(), examples, max_pairs=4, seed=0)() == {}
-    assert "no validation example has an expression label" in caplog.text
+    split = examples([[2, 1], [2, 1]], further={"pose": [[NAN, NAN]] * 2})
+    tasks = EXPRESSION | IDENTITY | {"pose": TaskSettings("regression", NAMES)}
+    with caplog.at_level(logging.WARNING):
+        assert figures_of(split, tasks, "expression", "embedding", "identity", "pose") == {}
+    assert "no validation example has a label for expression" in caplog.text
+    assert "no validation example has a label for pose" in caplog.text
     assert "no verification accuracy" in caplog.text

@@ -2,12 +2,20 @@
 
 from kfer.datasets.drawing.expressions import ACTION_UNITS, action_units
 from kfer.datasets.drawing.identity import Identity, sample_identity
-from kfer.datasets.drawing.render import LANDMARKS, SMALLEST_SIZE, DrawnFace, draw, render
+from kfer.datasets.drawing.render import (
+    HEAD_POSE,
+    LANDMARKS,
+    SMALLEST_SIZE,
+    DrawnFace,
+    draw,
+    render,
+)
 from kfer.datasets.drawing.sheet import contact_sheet
 from kfer.datasets.drawing.view import View, sample_view
 
 __all__ = [
     "ACTION_UNITS",
+    "HEAD_POSE",
     "LANDMARKS",
     "SMALLEST_SIZE",
     "DrawnFace",

@@ -32,6 +32,9 @@ SMALLEST_SIZE = 24
 #: The five landmarks in their order; left and right as seen in the image.
 LANDMARKS = ("left_eye", "right_eye", "nose_tip", "left_mouth_corner", "right_mouth_corner")
 
+#: The angles of the head in their order.
+HEAD_POSE = ("yaw", "pitch", "roll")
+
 _SUPERSAMPLING = 2
 _STREAM = 3
 _NOISE_STREAM = 4
@@ -49,12 +52,15 @@ class DrawnFace:
         landmarks: float32 [5, 2], (y, x) in pixels, in the order of LANDMARKS.
         box: float32 [4], (ymin, xmin, ymax, xmax) in pixels, around the head without ears and hair.
         action_units: float32 [16], in the order of ACTION_UNITS.
+        head_pose: float32 [3], in radians, in the order of HEAD_POSE: turn to the image's right, nod
+            downwards, turn clockwise in the image's plane.
     """
 
     image: np.ndarray
     landmarks: np.ndarray
     box: np.ndarray
     action_units: np.ndarray
+    head_pose: np.ndarray
 
 
 def render(person: Identity, action_units: Mapping[str, float], view: View, size: int) -> DrawnFace:
@@ -86,6 +92,7 @@ def render(person: Identity, action_units: Mapping[str, float], view: View, size
         landmarks=_landmarks(person, corners, view, size),
         box=_box(head_outline, view, size),
         action_units=np.array(list(units.values()), np.float32),
+        head_pose=np.array([getattr(view, angle) for angle in HEAD_POSE], np.float32),
     )
 
 

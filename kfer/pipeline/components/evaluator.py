@@ -1,6 +1,7 @@
 """Evaluator: how good the network is, and whether it may be used."""
 
 import json
+from collections.abc import Mapping
 
 from kfer.pipeline.artifacts import (
     Model,
@@ -9,7 +10,7 @@ from kfer.pipeline.artifacts import (
     TransformedExamples,
 )
 from kfer.pipeline.component import Input, Output, component
-from kfer.settings import DataSettings, EvaluationSettings
+from kfer.settings import DataSettings, EvaluationSettings, TaskSettings
 
 
 @component()
@@ -20,6 +21,7 @@ def evaluator(
     evaluation: Output[ModelEvaluation],
     blessing: Output[ModelBlessing],
     data: DataSettings,
+    tasks: Mapping[str, TaskSettings],
     evaluation_settings: EvaluationSettings,
 ) -> str:
     """Judges the network on the test split and blesses it where it reaches its bounds.
@@ -40,7 +42,13 @@ def evaluator(
     pairs = input_pipeline.load_pairs(pairs_folder) if pairs_folder.is_dir() else None
     network = models.load(model.keras_file)
     report, predictions = judging.evaluate(
-        network, test, validation, pairs, data.expressions, evaluation_settings
+        network,
+        test,
+        validation,
+        pairs,
+        tasks,
+        transformed_examples.names(),
+        evaluation_settings,
     )
     report["judged_on"] = judged_on
     np.savez(evaluation.path / "predictions.npz", **predictions)  # type: ignore[arg-type]

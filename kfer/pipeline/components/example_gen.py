@@ -7,7 +7,7 @@ from typing import Any
 
 from kfer.pipeline.artifacts import Examples
 from kfer.pipeline.component import Output, component
-from kfer.settings import DataSettings
+from kfer.settings import DataSettings, LabelSettings
 
 _DEPTH = 3
 
@@ -37,11 +37,17 @@ def _entries(folder: str, depth: int) -> Iterator[str]:
 
 
 @component(fingerprint=_raw_data)
-def example_gen(examples: Output[Examples], data: DataSettings, data_dir: str, prepared_dir: str) -> str:
+def example_gen(
+    examples: Output[Examples],
+    data: DataSettings,
+    labels: Mapping[str, LabelSettings],
+    data_dir: str,
+    prepared_dir: str,
+) -> str:
     """Prepares every source as a TFDS dataset and writes its examples, images still encoded."""
     from kfer import input_pipeline
 
-    labels = input_pipeline.write_sources(examples.path, data, data_dir, Path(prepared_dir))
-    examples.write_labels(labels)
-    counts = ", ".join(f"{count:,} {split}" for split, count in labels["num_examples"].items())
-    return f"{counts} examples, {labels['num_pairs']:,} pairs, {labels['num_identities']:,} people"
+    facts = input_pipeline.write_sources(examples.path, data, labels, data_dir, Path(prepared_dir))
+    examples.write_labels(facts)
+    counts = ", ".join(f"{count:,} {split}" for split, count in facts["num_examples"].items())
+    return f"{counts} examples, {facts['num_pairs']:,} pairs, {facts['num_identities']:,} people"

@@ -1,10 +1,11 @@
 """ExampleValidator: what is wrong with the examples."""
 
 import json
+from collections.abc import Mapping
 
 from kfer.pipeline.artifacts import ExampleAnomalies, ExampleStatistics, Schema
 from kfer.pipeline.component import Input, Output, component
-from kfer.settings import DataSettings, TrainingSettings
+from kfer.settings import DataSettings, TaskSettings
 
 
 @component()
@@ -13,7 +14,7 @@ def example_validator(
     schema: Input[Schema],
     anomalies: Output[ExampleAnomalies],
     data: DataSettings,
-    training: TrainingSettings,
+    tasks: Mapping[str, TaskSettings],
 ) -> str:
     """Compares the statistics with the schema; stops the run at errors.
 
@@ -26,7 +27,7 @@ def example_validator(
         data_validation.load_statistics(statistics.path),
         data_validation.load_schema(schema.path),
         data.max_bad_image_share,
-        training.tasks(),
+        tasks,
     )
     data_validation.save_anomalies(found, anomalies.path)
     rows = data_validation.anomaly_rows(found)

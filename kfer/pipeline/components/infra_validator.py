@@ -18,7 +18,7 @@ from kfer.pipeline.artifacts import (
     TransformedExamples,
 )
 from kfer.pipeline.component import Input, Output, component
-from kfer.settings import DataSettings, ExportSettings
+from kfer.settings import DataSettings, ExportSettings, TaskSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,7 @@ def infra_validator(
     infra_blessing: Output[InfraBlessing],
     name: str,
     data: DataSettings,
+    tasks: Mapping[str, TaskSettings],
     export: ExportSettings,
 ) -> str:
     """Makes the folder that the Pusher pushes, and blesses it where every export agrees."""
@@ -50,13 +51,14 @@ def infra_validator(
     )
     network = models.load(model.keras_file)
     folder = serving_model.path
-    labels = data.expressions if spec.EXPRESSION in network.output else ()
+    tasks = exporting.exported_tasks(network, tasks)
     _log.info("  exporting the SavedModel")
-    exporting.save_saved_model(network, folder, {"expression": labels}, data.image_size, data.channels)
+    exporting.save_saved_model(network, folder, tasks, data.image_size, data.channels)
     calibration = _spread(train.source, export.calibration_images)
     files = exporting.save_tflite(
         network,
         folder,
+        tasks,
         export.tflite,
         np.stack([train.images[index] for index in calibration]),
         data.image_size,
@@ -64,22 +66,23 @@ def infra_validator(
     )
     chosen = _spread(test.source, export.parity_images)
     images = np.stack([test.images[index] for index in chosen])
-    reference = exporting.keras_outputs(network, images)
+    labels = {task: test.label(settings.feature or task)[chosen] for task, settings in tasks.items()}
+    reference = exporting.keras_outputs(network, tasks, images)
     parity: dict[str, Any] = {}
     for variant, place in {"saved_model": folder, **files}.items():
         _log.info("  comparing %s with Keras on %d images in a fresh process", variant, len(images))
         outputs = run_in_fresh_process(place, np.broadcast_to(images, (*images.shape[:3], 3)))
-        parity[variant] = exporting.parity_report(reference, outputs, test.expression[chosen])
+        parity[variant] = exporting.parity_report(reference, outputs, tasks, labels)
     reasons = exporting.check_parity(parity, export)
-    if labels:
-        exporting.write_labels(folder / "labels.txt", labels)
+    if spec.EXPRESSION in tasks:
+        exporting.write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
     exporting.write_model_json(
         folder / "model.json",
         name=name,
         image_size=data.image_size,
         channels=data.channels,
-        expressions=labels,
-        outputs=list(reference),
+        tasks=tasks,
+        temperatures=_temperatures(report["calibration"]),
         embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
         verification=report["threshold"],
         metrics=report["metrics"],
@@ -91,6 +94,15 @@ def infra_validator(
     if reasons:
         return "NOT blessed: " + "; ".join(reasons)
     return f"{len(parity)} exports load in a fresh process and agree with Keras"
+
+
+def _temperatures(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """By task, those that the validation split determines."""
+    return {
+        task: found["temperature"]
+        for task, found in calibration.items()
+        if found["temperature"] is not None
+    }
 
 
 def _spread(sources: "np.ndarray", count: int) -> "np.ndarray":

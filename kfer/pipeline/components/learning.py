@@ -1,7 +1,7 @@
 """What the Tuner and the Trainer share: the same examples, the same network."""
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import keras
@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from kfer import input_pipeline, models, training
 from kfer.pipeline.artifacts import TransformedExamples
-from kfer.settings import AugmentationSettings, DataSettings, ModelSettings, TrainingSettings
+from kfer.settings import (
+    AugmentationSettings,
+    DataSettings,
+    ModelSettings,
+    TaskSettings,
+    TrainingSettings,
+)
 
 
 class Learning:
@@ -40,22 +46,28 @@ class Learning:
     def _load(self, folder: Path) -> input_pipeline.Decoded:
         return input_pipeline.load_decoded(folder, self._data.memory_budget_gb)
 
-    def build_model(self, settings: TrainingSettings) -> keras.Model:
-        """A new network with the heads that the settings give a weight."""
-        training.check_labels(self.examples, settings, self._sources)
+    def build_model(self, settings: TrainingSettings, tasks: Mapping[str, TaskSettings]) -> keras.Model:
+        """A new network with the heads of the tasks that have a weight."""
+        training.check_labels(self.examples, tasks, self._sources)
         return models.build(
             self._model,
             self._data.image_size,
             self._data.channels,
-            len(self._data.expressions) if settings.expression_weight else 0,
-            self.num_identities if settings.identity_weight else 0,
+            tasks,
+            self.num_identities,
             settings.seed,
             settings.mixed_precision,
         )
 
-    def batches(self, settings: TrainingSettings) -> Callable[[int], tf.data.Dataset]:
-        """From a step, the training batches from there on."""
-        return lambda step: self._batches(settings, self._augmentation, self.examples, step)
+    def batches(self, settings: TrainingSettings) -> training.MakeBatches:
+        """From a step, and maybe the rows that are wanted, the training batches from there on."""
+        return partial(self._batches, settings, self._augmentation, self.examples)
+
+    def describe_batch(self, settings: TrainingSettings) -> Callable[[int], str]:
+        """From a step, which examples its batch has."""
+        return input_pipeline.batch_describer(
+            *(self.examples, settings.batch_size, settings.seed, self._weights(), settings.sampling)
+        )
 
     def cache(self, settings: TrainingSettings) -> training.FeatureCache | None:
         """What the training needs to run a frozen backbone once; None where the settings do not ask.
@@ -65,7 +77,7 @@ class Learning:
         """
         if not settings.cache_features:
             return None
-        active = {name: value for name, value in vars(self._augmentation).items() if value}
+        active = self._augmentation.active()
         if active:
             raise ValueError(
                 "training.cache_features keeps what the backbone says of each image, but augmentation "
@@ -74,7 +86,7 @@ class Learning:
             )
         return training.FeatureCache(
             self.examples,
-            lambda examples, step: self._batches(settings, None, examples, step),
+            partial(self._batches, settings, None),
             self._data.memory_budget_gb,
         )
 
@@ -84,12 +96,16 @@ class Learning:
         augmentation: AugmentationSettings | None,
         examples: input_pipeline.Decoded,
         step: int,
+        rows: Sequence[int] | None = None,
     ) -> tf.data.Dataset:
-        shares = [source.weight for source in self._data.sources]
-        weights = [share or 0.0 for share in shares] if any(shares) else None
         return input_pipeline.for_training(
-            examples, settings.batch_size, settings.seed, augmentation, step, weights
+            *(examples, settings.batch_size, settings.seed, augmentation, step),
+            *(self._weights(), settings.sampling, rows),
         )
+
+    def _weights(self) -> list[float] | None:
+        shares = [source.weight for source in self._data.sources]
+        return [share or 0.0 for share in shares] if any(shares) else None
 
     def steps_per_epoch(self, settings: TrainingSettings) -> int:
         """Batches that make one epoch."""

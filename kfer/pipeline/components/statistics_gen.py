@@ -4,23 +4,22 @@ import json
 
 from kfer.pipeline.artifacts import Examples, ExampleStatistics
 from kfer.pipeline.component import Input, Output, component
-from kfer.settings import DataSettings
 
 
 @component()
-def statistics_gen(
-    examples: Input[Examples], statistics: Output[ExampleStatistics], data: DataSettings
-) -> str:
+def statistics_gen(examples: Input[Examples], statistics: Output[ExampleStatistics]) -> str:
     """Counts and measures every split in one pass."""
     from kfer import data_validation, input_pipeline
 
-    labels = examples.labels()
+    labels, known = examples.label_settings(), examples.labels()
+    further = input_pipeline.further(labels)
     splits = {
-        split: input_pipeline.iterate_examples(examples.split(split)) for split in labels["num_examples"]
+        split: input_pipeline.iterate_examples(examples.split(split), further)
+        for split in known["num_examples"]
     }
-    computed = data_validation.compute_statistics(splits, data.expressions, labels["sources"])
+    computed = data_validation.compute_statistics(splits, labels, known["sources"])
     data_validation.save_statistics(computed, statistics.path)
     summary = data_validation.summary(computed)
     (statistics.path / "summary.json").write_text(json.dumps(summary, indent=1))
-    counts = ", ".join(f"{count:,} {split}" for split, count in labels["num_examples"].items())
+    counts = ", ".join(f"{count:,} {split}" for split, count in known["num_examples"].items())
     return f"{counts} examples"

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 
 from kfer.pipeline.artifacts import HyperParameters, Model, ModelRun, TransformedExamples
 from kfer.pipeline.component import Input, Output, Work, component
@@ -11,6 +12,7 @@ from kfer.settings import (
     AugmentationSettings,
     DataSettings,
     ModelSettings,
+    TaskSettings,
     TrainingSettings,
 )
 
@@ -28,6 +30,7 @@ def trainer(
     augmentation: AugmentationSettings,
     model_settings: ModelSettings,
     training: TrainingSettings,
+    tasks: Mapping[str, TaskSettings],
 ) -> str:
     """Trains, or goes on from the last finished epoch of a run that was killed."""
     from kfer import input_pipeline, models
@@ -35,14 +38,15 @@ def trainer(
     from kfer.backbones.stages import described
     from kfer.pipeline.components.learning import Learning
 
-    chosen = trainers.with_values(training, hyperparameters.best_values())
+    chosen, tasks = trainers.with_values(training, tasks, hyperparameters.best_values())
     learning = Learning(transformed_examples, data, augmentation, model_settings)
     cache = learning.cache(chosen)
     batches = learning.batches(chosen)
     input_speed = input_pipeline.measure_speed(batches(0), seconds=1.0)
     _log.info("  the input pipeline gives %s images a second", f"{input_speed:,.0f}")
-    network = learning.build_model(chosen)
-    _log.info("  stages of the backbone, with their parameters: %s", described(models.backbone(network)))
+    network = learning.build_model(chosen, tasks)
+    told = described(models.backbone(network), models.branches(network).values())
+    _log.info("  stages of the backbone, with their parameters: %s", told)
     counts = trainers.parameter_counts(network, chosen)
     history = trainers.train(
         network,
@@ -50,8 +54,11 @@ def trainer(
         learning.steps_per_epoch(chosen),
         learning.validation,
         chosen,
+        tasks,
         work,
         cache=cache,
+        class_counts=trainers.class_counts(learning.examples, tasks),
+        describe_batch=learning.describe_batch(chosen),
     )
     model.keras_file.parent.mkdir()
     network.save(model.keras_file)

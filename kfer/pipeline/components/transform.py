@@ -25,16 +25,18 @@ def transform(
     from kfer import input_pipeline
 
     labels = examples.labels()
+    further = input_pipeline.further(examples.label_settings())
     crops = [source.central_crop for source in data.sources]
     left_out = 0
     for split, count in labels["num_examples"].items():
         left_out += input_pipeline.write_decoded(
             transformed_examples.split(split),
-            input_pipeline.read_examples(examples.split(split)),
+            input_pipeline.read_examples(examples.split(split), further),
             size=data.image_size,
             channels=data.channels,
             central_crops=crops,
             num_examples=count,
+            further=further,
         )
     if labels["num_pairs"]:
         left_out += input_pipeline.write_decoded_pairs(

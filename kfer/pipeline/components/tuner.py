@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 
 from kfer.pipeline.artifacts import HyperParameters, TransformedExamples, TunerResults
 from kfer.pipeline.component import Input, Output, Work, component
@@ -9,6 +10,7 @@ from kfer.settings import (
     AugmentationSettings,
     DataSettings,
     ModelSettings,
+    TaskSettings,
     TrainingSettings,
     TuningSettings,
 )
@@ -24,6 +26,7 @@ def tuner(
     augmentation: AugmentationSettings,
     model_settings: ModelSettings,
     training: TrainingSettings,
+    tasks: Mapping[str, TaskSettings],
     tuning: TuningSettings,
 ) -> str:
     """Searches with Keras Tuner; finished trials of a run that was killed are kept."""
@@ -31,6 +34,7 @@ def tuner(
         best_hyperparameters.write_best_values({})
         (tuner_results.path / "trials.json").write_text("[]")
         return "no trials asked for; the settings stay as they are"
+    from kfer import training as trainers
     from kfer import tuning as tuners
     from kfer.pipeline.components.learning import Learning
 
@@ -41,8 +45,10 @@ def tuner(
         learning.steps_per_epoch(training),
         learning.validation,
         training,
+        tasks,
         tuning,
         work,
+        trainers.class_counts(learning.examples, tasks),
     )
     shutil.copy(work / "best_hyperparameters.txt", best_hyperparameters.path)
     best_hyperparameters.write_best_values(best)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from kfer.pipeline.component import Node
 from kfer.pipeline.report.plot import Axis, Plot, svg
+from kfer.pipeline.report.templates import heading, words
 
 #: Colours by meaning, as the style sheet names them: never told apart by red and green alone.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "c0", "c1", "c2", "c3", "c4", "c5"
@@ -19,6 +20,9 @@ QUIET = "quiet"
 _ROW, _REACH = 38, 16
 #: Columns of history.csv that say what an epoch was, not how it went.
 _NO_CURVES = ("epoch", "stage", "trainable_parameters")
+_LOSS, _WEIGHT = "_loss", "_weight"
+#: From this ratio of the largest weight to the smallest, they are drawn on a log scale.
+_WIDE = 20.0
 
 
 @dataclass(frozen=True)
@@ -41,40 +45,79 @@ class Chart:
 def training_curves(history: Mapping[str, Sequence[float]]) -> list[Chart]:
     """One chart for each figure of the history, the training and the validation value together.
 
+    The weights of the tasks' losses are drawn where they change, all in one chart behind the losses.
+
     Args:
         history: Columns of history.csv by name, one number an epoch; nan where there is none.
     """
-    epochs = list(history.get("epoch", ()))
-    names = [n for n in dict.fromkeys(n.removeprefix("val_") for n in history) if n not in _NO_CURVES]
+    losses = [column.removesuffix(_LOSS) for column in history if column.endswith(_LOSS)]
+    weights = {name: f"{name}{_WEIGHT}" for name in losses if f"{name}{_WEIGHT}" in history}
+    left_out = {*_NO_CURVES, *weights.values()}
+    names = [n for n in dict.fromkeys(n.removeprefix("val_") for n in history) if n not in left_out]
+    first = _first_epoch(history)
     charts = []
     for name in sorted(names, key=_curve_order):
         kinds = (("training", name, BLUE), ("validation", f"val_{name}", ORANGE))
         lines = [(kind, history[column], mark) for kind, column, mark in kinds if column in history]
         count = max(len(values) for _, values, _ in lines)
-        first = 1 if not epochs or epochs[0] == 0 else int(epochs[0])
         low, high = _range([v for _, values, _ in lines for v in values])
-        label = name.replace("_", " ").replace("f1", "F1")
-        title = label[0].upper() + label[1:]
-        plot = Plot(
-            title,
-            Axis("epoch", first, max(first + count - 1, first + 1), whole=True),
-            Axis(label, low, high),
-            width=320,
-            height=220,
-        )
+        plot = _curve_plot(heading(name), first, count, Axis(words(name), low, high))
         for _, values, mark in lines:
-            plot.line([(first + index, value) for index, value in enumerate(values)], mark)
+            plot.line([*enumerate(values, first)], mark)
         legend = tuple((mark, kind) for kind, _, mark in lines)
         charts.append(
-            Chart(title, plot.svg(), _curve_reading(name, len(lines)), () if _is_pace(name) else legend)
+            Chart(
+                heading(name),
+                plot.svg(),
+                _curve_reading(name, len(lines)),
+                () if _is_pace(name) else legend,
+            )
         )
+    in_force = {name: _finite(history[column]) for name, column in weights.items()}
+    if any(values and not math.isclose(min(values), max(values)) for values in in_force.values()):
+        behind_losses = sum(_curve_order(name)[0] < 2 for name in names)
+        columns = {name: history[column] for name, column in weights.items()}
+        charts.insert(behind_losses, _loss_weights(columns, first))
     return charts
+
+
+def _loss_weights(weights: Mapping[str, Sequence[float]], first: int) -> Chart:
+    """All tasks' weights over the epochs, from the first one's number."""
+    every = _finite([value for values in weights.values() for value in values])
+    low, high = min(every), max(every)
+    axis = Axis("weight", *_range(every))
+    if low > 0 and high / low >= _WIDE:
+        bottom, top = 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high))
+        axis = Axis("weight (log scale)", bottom, top, base=10)
+    title = "Loss weights"
+    plot = _curve_plot(title, first, max(map(len, weights.values())), axis)
+    marks = dict(zip(weights, itertools.cycle(PALETTE)))
+    for task, values in weights.items():
+        plot.line([*enumerate(values, first)], marks[task])
+    return Chart(
+        title,
+        plot.svg(),
+        "What each task's own loss is multiplied by in the sum, on average over an epoch. Their ratio to "
+        "each other counts, and to the size of the losses.",
+        tuple((mark, words(task)) for task, mark in marks.items()),
+    )
+
+
+def _curve_plot(title: str, first: int, count: int, axis: Axis) -> Plot:
+    """A small chart over the epochs, from the first one's number."""
+    epochs = Axis("epoch", first, max(first + count - 1, first + 1), whole=True)
+    return Plot(title, epochs, axis, width=320, height=220)
+
+
+def _first_epoch(history: Mapping[str, Sequence[float]]) -> int:
+    epochs = list(history.get("epoch", ()))
+    return 1 if not epochs or epochs[0] == 0 else int(epochs[0])
 
 
 def _curve_order(name: str) -> tuple[int, str]:
     if _is_pace(name):
         return 3, name
-    return (0 if name == "loss" else 1 if "loss" in name else 2), name
+    return (0 if name == "loss" else 1 if name.endswith(_LOSS) else 2), name
 
 
 def _is_pace(name: str) -> bool:
@@ -85,19 +128,25 @@ def _is_pace(name: str) -> bool:
 def _curve_reading(name: str, num_lines: int) -> str:
     if name == "loss":
         return "The weighted sum that training makes smaller. Lower is better."
-    if "loss" in name:
+    if name.endswith(_LOSS):
         return "This task's own part of the loss, before its weight. Lower is better."
     if name == "learning_rate":
         return "How large the steps were: a warm-up, then a slow fall to zero."
     if name == "images_per_second":
         return "How fast training was; a dip is an epoch in which the machine had other work."
+    if name.endswith("_mae"):
+        return "In the unit of the labels, the mean over the task's numbers. Lower is better."
     if num_lines == 1:
         return "Higher is better."
     return "Higher is better. Training images are augmented, so validation may lie above training."
 
 
+def _finite(values: Sequence[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    finite = [value for value in values if math.isfinite(value)]
+    finite = _finite(values)
     if not finite:
         return 0.0, 1.0
     low, high = min(finite), max(finite)

@@ -16,7 +16,7 @@ from kfer.pipeline import config
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
-from kfer.pipeline.report import charts, templates
+from kfer.pipeline.report import charts, figures, templates
 from kfer.pipeline.report.faces import Face, Split, images_per_person
 from kfer.settings import PipelineSettings
 
@@ -35,6 +35,7 @@ def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], output
     """
     evaluation = _read(outputs, "Evaluator", "evaluation", "evaluation.json")
     splits = _splits(outputs, settings)
+    tasks = figures.judged_tasks(evaluation, settings.evaluation.resamples)
     return (
         templates.environment()
         .get_template("page.html")
@@ -51,8 +52,13 @@ def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], output
             anomalies=_read(outputs, "ExampleValidator", "anomalies", "anomalies.json"),
             curves=_curves(outputs),
             trials=_trials(outputs),
-            expression=_expression(evaluation),
-            verification=_verification(evaluation),
+            expression=_expression(evaluation, tasks),
+            verification=_verification(evaluation, tasks),
+            tasks=tasks,
+            further=figures.further_tasks(tasks, evaluation),
+            slices=figures.slice_tables(evaluation),
+            min_slice=settings.evaluation.min_slice_examples,
+            calibrations=figures.calibrations(evaluation),
             examples=_examples(outputs, evaluation, splits),
             exports=_exports(outputs),
             lineage=_lineage(root, nodes, outputs),
@@ -75,9 +81,9 @@ def _splits(outputs: Outputs, settings: PipelineSettings) -> dict[str, Split]:
     examples = outputs.get("Transform", {}).get("transformed_examples")
     if not isinstance(examples, TransformedExamples):
         return {}
-    sources = examples.labels()["sources"]
+    names = examples.names()
     return {
-        split: Split(examples.split(split), settings.data.expressions, sources)
+        split: Split(examples.split(split), names.get(spec.EXPRESSION, ()), names[spec.SOURCE])
         for split in spec.SPLITS
         if (examples.split(split) / "images.npy").is_file()
     }
@@ -178,7 +184,9 @@ def _same(one: Any, other: Any) -> bool:
     return isinstance(one, int | float) and math.isclose(one, other, rel_tol=1e-6)
 
 
-def _expression(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _expression(
+    evaluation: Mapping[str, Any] | None, tasks: Mapping[str, dict[str, Any]]
+) -> dict[str, Any] | None:
     report = evaluation and evaluation["expression"]
     if not report:
         return None
@@ -191,20 +199,26 @@ def _expression(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if count and label != said
     ]
     return {
+        **tasks[spec.EXPRESSION],
         "report": report,
         "names": names,
         "shares": shares,
         "mixed_up": sorted(mixed_up, reverse=True)[:_MIX_UPS],
-        "reliability": charts.reliability(report),
     }
 
 
-def _verification(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _verification(
+    evaluation: Mapping[str, Any] | None, tasks: Mapping[str, dict[str, Any]]
+) -> dict[str, Any] | None:
     if not evaluation or not evaluation["verification"]:
         return None
     report, threshold = evaluation["verification"], evaluation["threshold"]
+    intervals = tasks[spec.IDENTITY]["intervals"]
+    accepted = [intervals.get(f"tar_at_far_{one['far']:g}") for one in report["tar_at_far"]]
     return {
+        **tasks[spec.IDENTITY],
         "report": report,
+        "tar_intervals": [figure.interval if figure else "" for figure in accepted],
         "threshold": threshold,
         "roc": charts.roc(report),
         "similarities": charts.similarity_histogram(report, threshold and threshold["threshold"]),
@@ -244,6 +258,11 @@ def _exports(outputs: Outputs) -> dict[str, Any] | None:
     sizes = {"saved_model": saved, **beside}
     return {
         "rows": [(name, sizes.get(name), report) for name, report in record["parity"].items()],
+        "further": [
+            (templates.heading(task), name, compared)
+            for name, report in record["parity"].items()
+            for task, compared in report["tasks"].items()
+        ],
         "largest": max(sizes.values(), default=0),
         "int8_size": sizes.get("int8"),
         "int8": record["parity"].get("int8"),

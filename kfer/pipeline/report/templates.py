@@ -7,13 +7,14 @@ from typing import Any
 import jinja2
 
 _FOLDER = Path(__file__).parent
+_SPELLED = {"f1": "F1", "mae": "mean absolute error", "ccc": "concordance"}
 
 
 def environment(*folders: Path) -> jinja2.Environment:
     """Returns the environment of pages that share this folder's "page.css".
 
     A name that a page uses and that nobody gave is an error. The filters `percent`, `points`, `count`,
-    `cosine` and `number` write figures, and a dash where there is none.
+    `cosine` and `number` write figures, and a dash where there is none; `words` writes names.
 
     Args:
         folders: Where further templates are.
@@ -26,12 +27,24 @@ def environment(*folders: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(
-        percent=_percent, number=_number, points=_points, count=_count, cosine=_cosine
+        percent=percent, number=number, points=_points, count=_count, cosine=_cosine, words=words
     )
     return templates
 
 
-def _percent(value: float | None, digits: int = 1) -> str:
+def words(name: str) -> str:
+    """The name of a task, an attribute or a figure as a page writes it."""
+    return " ".join(_SPELLED.get(word, word) for word in name.split("_"))
+
+
+def heading(name: str) -> str:
+    """The same with a capital letter."""
+    text = words(name)
+    return text[:1].upper() + text[1:]
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in percent."""
     return _written(None if value is None else 100 * value, f".{digits}f", "%")
 
 
@@ -48,7 +61,7 @@ def _cosine(value: float | None) -> str:
     return _written(value, ".4f")
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
     """Any value of a table: numbers to four digits."""
     if value is None or isinstance(value, float):
         return _written(value, ".4g")

@@ -42,6 +42,11 @@ def test_size_changes_resolution_and_nothing_else():
     assert np.abs(halved.astype(int) - small.image).mean() < 8
 
 
+def test_head_pose_is_that_of_the_view():
+    turned = dataclasses.replace(STILL, yaw=0.25, pitch=-0.125, roll=0.5)
+    assert render(sample_identity(3), {}, turned, 48).head_pose.tolist() == [0.25, -0.125, 0.5]
+
+
 @pytest.mark.parametrize("expression", spec.EXPRESSIONS)
 def test_labels_lie_in_the_image_and_in_order(expression):
     for seed in range(25):

@@ -6,7 +6,13 @@ import pytest
 
 from kfer.pipeline.artifacts import TransformedExamples
 from kfer.pipeline.components.learning import Learning
-from kfer.settings import AugmentationSettings, DataSettings, ModelSettings, TrainingSettings
+from kfer.settings import (
+    AugmentationSettings,
+    DataSettings,
+    ModelSettings,
+    SamplingSettings,
+    TrainingSettings,
+)
 
 CACHED = TrainingSettings(cache_features=True, batch_size=4)
 STILL = AugmentationSettings(0, 0, 0, 0, 0, 0, 0)
@@ -52,3 +58,10 @@ def test_features_of_augmented_images_are_not_kept(examples: TransformedExamples
         ValueError, match=r"another image of it in each epoch: set these to 0: flip, contr"
     ):
         learning(examples, augmentation).cache(CACHED)
+
+
+def test_batches_are_sampled_as_the_training_says(examples: TransformedExamples) -> None:
+    people = SamplingSettings(people_per_batch=2, images_per_person=3)
+    settings = TrainingSettings(batch_size=6, sampling=people)
+    for _, labels in learning(examples, STILL).batches(settings)(0).take(3):
+        assert sorted(labels["identity"].numpy().reshape(2, 3).tolist()) == [[0] * 3, [1] * 3]

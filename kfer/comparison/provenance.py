@@ -1,0 +1,56 @@
+"""What figures were made with: the command, the versions, the machine, the commit."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import kfer
+
+
+def made(command: str, packages: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns titles and texts for readers who want to do the same.
+
+    Args:
+        command: What the user typed.
+        packages: Whose versions matter.
+    """
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
+    rows = [
+        ("command", command),
+        ("versions", ", ".join([f"kfer {kfer.__version__}", *versions])),
+        ("Python", f"{platform.python_version()} on {platform.system()}"),
+        ("machine", machine()),
+    ]
+    commit = _commit()
+    return [*rows, ("commit of the page's code", commit)] if commit else rows
+
+
+def machine() -> str:
+    """This machine's processor and how many cores of it there are."""
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        lines = information.read_text().splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = next(iter(models), name)
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _commit() -> str:
+    """The commit that this package lies in, and whether it was changed since; empty outside git."""
+    folder = Path(kfer.__file__).parent
+    texts = []
+    for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(folder))):
+        try:
+            process = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True
+            )
+        except OSError:
+            return ""
+        if process.returncode:
+            return ""
+        texts.append(process.stdout.strip())
+    return texts[0] + (", with changes that are not committed" if texts[1] else "")

@@ -1,0 +1,87 @@
+"""Files that are whole or not there, and whether they are of the same settings."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+_STUDY = "study.json"
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a file that is whole or not there."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a table that is whole or not there; its columns are those of all rows, as they come up."""
+    rows = list(rows)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def claim(output_dir: Path, kind: str, name: str) -> None:
+    """Makes a folder of results the own one of a study; it is made where it is missing.
+
+    Args:
+        output_dir: The folder.
+        kind: What sort of study it is, for the error's words.
+        name: The study's name.
+
+    Raises:
+        ValueError: The folder is another one's.
+    """
+    path = output_dir / _STUDY
+    if path.exists():
+        found = json.loads(path.read_text())["name"]
+        if found != name:
+            raise ValueError(
+                f"{output_dir} holds the {kind} {found!r}, this one is {name!r}: give another "
+                "--output-dir"
+            )
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"name": name})
+
+
+def differences(value: Any, found: Any, name: str) -> Iterator[str]:
+    """Yields what of a setting, or of a group of settings, was something else.
+
+    Settings that came with a later kfer than what was found must have their defaults.
+
+    Args:
+        value: As it is now.
+        found: As it came back from JSON.
+        name: The setting's dotted name.
+    """
+    if dataclasses.is_dataclass(value) and isinstance(found, Mapping):
+        for field in dataclasses.fields(value):
+            own = getattr(value, field.name)
+            before = found.get(field.name, plain(_default(field)))
+            yield from differences(own, before, f"{name}.{field.name}")
+    elif isinstance(value, tuple) and isinstance(found, list) and len(value) == len(found):
+        for index, (item, before) in enumerate(zip(value, found, strict=True)):
+            yield from differences(item, before, f"{name}.{index}")
+    elif isinstance(value, Mapping) and isinstance(found, Mapping) and value.keys() == found.keys():
+        for key, item in value.items():
+            yield from differences(item, found[key], f"{name}.{key}")
+    elif plain(value) != found:
+        yield f"{name} was {found} and is {plain(value)}"
+
+
+def plain(value: Any) -> Any:
+    """A value as it comes back from JSON: settings are mappings, tuples are lists."""
+    return json.loads(json.dumps(value, default=vars))
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()

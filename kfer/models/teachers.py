@@ -1,0 +1,66 @@
+"""The trained networks that a network learns from."""
+
+import keras
+
+from kfer import spec
+from kfer.models.multitask import load
+from kfer.settings.tasks import EMBEDDING, Tasks, active
+
+
+def teachers(network: keras.Model, tasks: Tasks) -> dict[str, list[keras.Model]]:
+    """Returns the networks that each task is distilled from; tasks without any are left out.
+
+    They are frozen, and to be called with `training=False`. What a task learns from is their output of
+    its name; of identity, "embedding". A file that several tasks name is loaded once.
+
+    Args:
+        network: The one that learns, from `kfer.models.build`.
+        tasks: What it learns.
+
+    Raises:
+        ValueError: A file is not a network, or its input or its output for the task is not like the
+            network's.
+    """
+    loaded: dict[str, keras.Model] = {}
+    found: dict[str, list[keras.Model]] = {}
+    for name, task in active(tasks).items():
+        for path in task.teachers:
+            where = f"tasks.{name}.teachers: {path}"
+            if path not in loaded:
+                loaded[path] = _loaded(path, where)
+            output = spec.EMBEDDING if task.kind == EMBEDDING else name
+            _check(loaded[path], network, output, where)
+            found.setdefault(name, []).append(loaded[path])
+    return found
+
+
+def _loaded(path: str, where: str) -> keras.Model:
+    try:
+        teacher = load(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: expected the .keras file of a network that kfer trained: {error}"
+        ) from error
+    teacher.trainable = False
+    return teacher
+
+
+def _check(teacher: keras.Model, network: keras.Model, output: str, where: str) -> None:
+    outputs = getattr(teacher, "output", None)  # Keras's sequential networks have none
+    found = outputs if isinstance(outputs, dict) else {}
+    if output not in found:
+        raise ValueError(
+            f"{where}: expected a network with an output {output!r}; it has "
+            f"{', '.join(found) or 'none with a name'}"
+        )
+    expected, came = network.output[output].shape[1:], found[output].shape[1:]
+    if came != expected:
+        raise ValueError(
+            f"{where}: expected {list(expected)} numbers an image in {output!r}, as the network that "
+            f"learns has; got {list(came)}"
+        )
+    if teacher.input_shape != network.input_shape:
+        raise ValueError(
+            f"{where}: expected images {list(network.input_shape[1:])}, as the network that learns takes "
+            f"(data.image_size, data.channels); it takes {list(teacher.input_shape[1:])}"
+        )

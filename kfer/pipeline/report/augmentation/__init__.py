@@ -1,0 +1,1 @@
+"""One self-contained HTML file that shows each random image step on a face."""

@@ -1,0 +1,72 @@
+"""Which examples, at which size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kfer import spec
+from kfer.settings.checks import check, check_numbers
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """One dataset that gives training, validation and test examples, and maybe pairs.
+
+    Attributes:
+        dataset: A kfer builder ("fer2013", "lfw", "fer2013/six_class"), or any TFDS dataset name.
+        weight: This source's share of a training batch, relative to the others'. When no source has
+            a weight, every example is seen once an epoch.
+        central_crop: Share of the image's height and width that is kept around its centre, in (0, 1].
+        splits: kfer's split names to the dataset's own (TFDS slices such as "train[:90%]" work).
+        pairs: Splits of `pairs_dataset` with verification pairs, all of people not trained on.
+        pairs_dataset: The dataset that has the pairs ("lfw/pairs"); its images are cropped alike.
+        features: kfer's feature keys to the dataset's own, where they differ ({"identity": "label"}).
+        labels: For each feature, the dataset's label names to kfer's ({"expression": {"anger":
+            "angry"}}; "*" stands for all others). A name that maps to "" has no counterpart: the
+            label is missing.
+        arguments: Keyword arguments of the builder (the number of people that "synthetic" draws).
+    """
+
+    dataset: str
+    weight: float | None = None
+    central_crop: float = 1.0
+    splits: Mapping[str, str] = field(default_factory=lambda: {split: split for split in spec.SPLITS})
+    pairs: tuple[str, ...] = ()
+    pairs_dataset: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "in (0, 1]", "central_crop")
+        if self.weight is not None:
+            check_numbers(self, "at least 0", "weight")
+        check(not (self.pairs and not self.pairs_dataset), "pairs_dataset", "named where pairs are", "")
+        unknown = sorted(set(self.splits) - set(spec.SPLITS))
+        check(not unknown, "splits", f"a mapping from {', '.join(spec.SPLITS)}", unknown)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which examples, at which size.
+
+    Attributes:
+        sources: The datasets that are mixed.
+        image_size: Height and width of the network's input in pixels.
+        channels: 1 for grey, 3 for RGB; how the network sees images. The exported model takes RGB.
+        max_bad_image_share: The run stops where more than this share of a split cannot be decoded.
+        memory_budget_gb: Decoded images are held in memory up to this many GB, else mapped from disk.
+    """
+
+    sources: tuple[SourceSettings, ...] = (SourceSettings("synthetic"),)
+    image_size: int = 48
+    channels: int = 1
+    max_bad_image_share: float = 0.02
+    memory_budget_gb: float = 2.0
+
+    def __post_init__(self) -> None:
+        check(bool(self.sources), "sources", "at least one dataset", self.sources)
+        check(self.image_size >= 32, "image_size", "at least 32 pixels", self.image_size)
+        check(self.channels in (1, 3), "channels", "1 (grey) or 3 (RGB)", self.channels)
+        check_numbers(self, "in [0, 1]", "max_bad_image_share")
+        check_numbers(self, "at least 0", "memory_budget_gb")

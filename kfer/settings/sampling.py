@@ -1,0 +1,40 @@
+"""Which examples a training batch is drawn from."""
+
+from dataclasses import dataclass
+
+from kfer.settings.checks import check, check_numbers
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How often a training sees which examples. As it stands: each as often as any other.
+
+    Attributes:
+        balance: The feature whose classes are seen more evenly: "expression", "identity" (people), or any
+            other that has classes; empty for none. Each example still comes up.
+        balance_power: In [0, 1]; a class of n examples has a share of n ** (1 - balance_power): 0 leaves
+            classes as frequent as they are, 0.5 is "square-root sampling", with 1 all are seen alike.
+        people_per_batch: So many people's images, all in one batch, come with each batch: what losses
+            that compare embeddings need. 0 leaves people to chance.
+        images_per_person: How many images of each of them. Who has only one is not chosen; where there
+            are too few, some come several times, each time augmented in another way.
+        least_images_per_person: Who has fewer training images is not learned: their identity is missing.
+            Above 1, images without any label are left out.
+    """
+
+    balance: str = ""
+    balance_power: float = 1.0
+    people_per_batch: int = 0
+    images_per_person: int = 4
+    least_images_per_person: int = 1
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "in [0, 1]", "balance_power")
+        check(
+            self.people_per_batch == 0 or self.people_per_batch >= 2,
+            "people_per_batch",
+            "0, or at least 2 to be told apart",
+            self.people_per_batch,
+        )
+        check(self.images_per_person >= 2, "images_per_person", "at least 2", self.images_per_person)
+        check_numbers(self, "at least 1", "least_images_per_person")

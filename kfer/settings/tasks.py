@@ -1,0 +1,207 @@
+"""What the network learns: one line a task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kfer import spec
+from kfer.settings.checks import check, check_choices, check_numbers
+
+CLASSES, SOFT_CLASSES, MULTI_LABEL = "classes", "soft_classes", "multi_label"
+REGRESSION, EMBEDDING = "regression", "embedding"
+
+#: The losses of each kind of task; the first is the default.
+LOSSES = {
+    CLASSES: ("cross_entropy", "focal"),
+    SOFT_CLASSES: ("soft_cross_entropy",),
+    MULTI_LABEL: ("binary_cross_entropy", "binary_focal"),
+    REGRESSION: ("huber", "mean_squared_error", "mean_absolute_error", "concordance"),
+    EMBEDDING: (
+        "arcface",
+        "cosface",
+        "adacos",
+        "subcenter_arcface",
+        "triplet_semihard",
+        "triplet_hard",
+        "supervised_contrastive",
+        "center",
+    ),
+}
+#: Losses that compare embeddings with each other: their network has no direction for each person.
+PAIRWISE_LOSSES = ("triplet_semihard", "triplet_hard", "supervised_contrastive")
+#: Features whose labels are of one kind in every dataset.
+_OWN_KINDS = {spec.EXPRESSION: CLASSES, spec.IDENTITY: EMBEDDING}
+IMBALANCE = ("none", "balanced", "effective_number")
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """What examples carry for a task, or for slices of an evaluation.
+
+    Attributes:
+        kind: "classes" (int32, -1 where missing), "soft_classes" (float32, a share for each class, a row
+            of nan where missing), "multi_label" (float32, 0 or 1 for each name, nan where missing),
+            "regression" (float32, a number for each name, nan where missing), or "embedding" (int32,
+            who it is, -1 where missing).
+        names: Of the classes or numbers, in the order of the label. None for an embedding; for classes,
+            () takes the names that the sources give.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_choices(self, tuple(LOSSES), "kind")
+        check(len(set(self.names)) == len(self.names), "names", "different from each other", self.names)
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether a label is one integer, -1 where missing; else a vector of numbers."""
+        return self.kind in (CLASSES, EMBEDDING)
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """One thing that the network learns, and how.
+
+    Attributes:
+        kind: "classes" (one of `names`), "soft_classes" (a distribution over them: votes),
+            "multi_label" (each of them or not), "regression" (a number for each), or "embedding" (who a
+            face is; for the task "identity").
+        names: Of the classes or numbers, in the order of the output; () for an embedding.
+        feature: The examples' feature that labels it; empty where it is called as the task.
+        loss: Empty for the kind's first: cross_entropy, focal; soft_cross_entropy;
+            binary_cross_entropy, binary_focal; huber, mean_squared_error, mean_absolute_error,
+            concordance; arcface, cosface, adacos, subcenter_arcface, triplet_semihard, triplet_hard,
+            supervised_contrastive, center.
+        loss_arguments: Keyword arguments of the loss in `kfer.losses` ({"label_smoothing": 0.1}), and of
+            subcenter_arcface "sub_centers", the directions of each person (3).
+        weight: Weight of the loss in the total; 0 leaves the task out of the network.
+        imbalance: Weights of the classes in the loss: "none", "balanced" (inverse frequency) or
+            "effective_number" (Cui et al. 2019).
+        layers: Widths of dense layers of its own before the output, each with ReLU and dropout.
+        dropout: Share of features dropped before the output and in `layers`; None for the model's.
+        parts_after: The backbone's stage after which the task has a copy of its own of all that follow;
+            empty: the last.
+        normalize_features: Whether the features are batch-normalised in front of its layers.
+        stop_gradient: Whether the shared layers learn nothing from this task.
+        teachers: Saved kfer networks (.keras) that the task is distilled from.
+        distillation_weight: Weight of the teachers in the task's loss, in [0, 1]; the labels have the
+            rest.
+        distillation_temperature: Of the softmax of teacher and student.
+    """
+
+    kind: str = CLASSES
+    names: tuple[str, ...] = ()
+    feature: str = ""
+    loss: str = ""
+    loss_arguments: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+    imbalance: str = "none"
+    layers: tuple[int, ...] = ()
+    dropout: float | None = None
+    parts_after: str = ""
+    normalize_features: bool = False
+    stop_gradient: bool = False
+    teachers: tuple[str, ...] = ()
+    distillation_weight: float = 0.5
+    distillation_temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_choices(self, tuple(LOSSES), "kind")
+        allowed = LOSSES[self.kind]
+        if self.loss:
+            expected = f"empty or, for a task of kind {self.kind}, among {', '.join(allowed)}"
+            check(self.loss in allowed, "loss", expected, self.loss)
+        if self.kind == EMBEDDING:
+            check(not self.names, "names", "() for a task of kind embedding", self.names)
+        else:
+            least = 1 if self.kind in (MULTI_LABEL, REGRESSION) else 2
+            check(
+                len(set(self.names)) == len(self.names) >= least,
+                "names",
+                f"different names, at least {least}, for a task of kind {self.kind}",
+                self.names,
+            )
+        check_choices(self, IMBALANCE, "imbalance")
+        check(
+            self.imbalance == "none" or self.kind in (CLASSES, SOFT_CLASSES),
+            "imbalance",
+            f"none for a task of kind {self.kind}",
+            self.imbalance,
+        )
+        check(all(width >= 1 for width in self.layers), "layers", "widths of at least 1", self.layers)
+        if self.dropout is not None:
+            check_numbers(self, "in [0, 1)", "dropout")
+        check_numbers(self, "at least 0", "weight")
+        check_numbers(self, "in [0, 1]", "distillation_weight")
+        check_numbers(self, "above 0", "distillation_temperature")
+
+    def label(self) -> LabelSettings:
+        """What examples carry for it."""
+        return LabelSettings(self.kind, self.names)
+
+
+Tasks = Mapping[str, TaskSettings]
+
+
+def default_tasks() -> dict[str, TaskSettings]:
+    """Expression and identity. ArcFace's loss is about ten times the expressions', hence its weight."""
+    return {
+        spec.EXPRESSION: TaskSettings(names=spec.EXPRESSIONS, loss_arguments={"label_smoothing": 0.05}),
+        spec.IDENTITY: TaskSettings(EMBEDDING, weight=0.1, loss_arguments={"margin": 0.2, "scale": 24.0}),
+    }
+
+
+def active(tasks: Tasks) -> dict[str, TaskSettings]:
+    """The tasks whose loss has a weight."""
+    return {name: task for name, task in tasks.items() if task.weight > 0}
+
+
+def labels_of(tasks: Tasks, attributes: tuple[str, ...] = ()) -> dict[str, LabelSettings]:
+    """What examples must carry, by feature: for tasks, and attributes for slices.
+
+    Raises:
+        ValueError: Two tasks read one feature in different ways.
+    """
+    found: dict[str, LabelSettings] = {}
+    for name, task in tasks.items():
+        feature = task.feature or name
+        own_kind = _OWN_KINDS.get(feature, task.kind)
+        if task.kind != own_kind or feature in (spec.IMAGE, spec.SOURCE, spec.FILENAME):
+            raise ValueError(
+                f"tasks.{name}: the feature {feature!r} is no label of kind {task.kind}; name the one "
+                f"that is: tasks.{name}.feature"
+            )
+        label = found.setdefault(feature, task.label())
+        if label != task.label():
+            raise ValueError(
+                f"tasks.{name}: another task reads the feature {feature!r} as {label.kind} of "
+                f"{', '.join(label.names)}; got {task.kind} of {', '.join(task.names)}. Tasks of one "
+                "feature must have one kind and the same names"
+            )
+    return found | {name: LabelSettings(CLASSES) for name in attributes if name not in found}
+
+
+def check_tasks(tasks: Tasks) -> None:
+    """Checks tasks with each other.
+
+    Raises:
+        ValueError: A name cannot name an output, none has a weight, or an embedding is not identity.
+    """
+    for name, task in tasks.items():
+        check(isinstance(task, TaskSettings), f"tasks.{name}", "TaskSettings(...)", type(task).__name__)
+        check(
+            name.isidentifier() and name not in (spec.EMBEDDING, spec.IMAGE, spec.SOURCE),
+            "tasks",
+            f"named by letters, digits and _, and not {spec.EMBEDDING}, {spec.IMAGE} or {spec.SOURCE}",
+            name,
+        )
+        check(
+            (task.kind == EMBEDDING) == (name == spec.IDENTITY),
+            f"tasks.{name}.kind",
+            f"{EMBEDDING} for {spec.IDENTITY!r} and for no other task",
+            task.kind,
+        )
+    check(bool(active(tasks)), "tasks", "at least one with a weight above 0", dict.fromkeys(tasks, 0.0))
+    labels_of(tasks)

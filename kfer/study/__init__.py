@@ -1,0 +1,3 @@
+"""Multi-task learning studied: one pipeline in several variants, several seeds, one page."""
+
+from kfer.study.settings import StudySettings as StudySettings

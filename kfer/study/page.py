@@ -1,0 +1,74 @@
+"""The study as one self-contained HTML file."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import kfer
+from kfer.comparison import provenance
+from kfer.comparison.drawing import on_page
+from kfer.pipeline import config
+from kfer.pipeline.report import templates
+from kfer.study import plots, tables, words
+from kfer.study.results import FinishedRun, Results
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "matplotlib")
+
+
+def render(results: Results, command: str) -> str:
+    """Returns the page.
+
+    Args:
+        results: What it shows.
+        command: What the user typed, for readers who want to do the same.
+    """
+    settings = results.settings
+    template = templates.environment(Path(__file__).parent).get_template("study.html")
+    return template.render(
+        name=settings.name,
+        version=kfer.__version__,
+        written=time.strftime("%Y-%m-%d %H:%M"),
+        words={
+            "compared": words.compared(results),
+            "outcome": words.outcome(results),
+            "caveats": words.caveats(results),
+        },
+        missing=[run for run in results.runs if not isinstance(run, FinishedRun)],
+        titles=[figure.title for figure in results.figures],
+        rows=_rows(results),
+        many_seeds=len(settings.seeds) > 1,
+        alone=[name for figure in results.figures if (name := settings.alone(figure.task))],
+        resamples=settings.resamples,
+        figures=on_page("figure", plots.figures(results)),
+        weights=on_page("weight", plots.weights(results)),
+        variants={name: tables.changes(changes) for name, changes in settings.variants.items()},
+        made=provenance.made(command, _PACKAGES),
+        settings=[
+            (name, config.as_text(value), text)
+            for name, value, text in config.describe(settings)
+            if name != "variants"
+        ],
+    )
+
+
+def _rows(results: Results) -> list[dict[str, Any]]:
+    """Each variant's cells: of every figure its interval and difference, where it has them."""
+    return [
+        {
+            "variant": row.variant,
+            "seeds": len(row.runs),
+            "cells": [
+                {
+                    "interval": row.figures.get(figure.name),
+                    "difference": row.differences.get(figure.name),
+                    "drawn": figure.drawn,
+                    "alone": results.settings.alone(figure.task) == row.variant,
+                }
+                for figure in results.figures
+            ],
+            "minutes": row.minutes,
+            "step_ms": row.step_ms,
+            "memory_gb": row.memory_gb,
+        }
+        for row in results.rows
+    ]

@@ -1,0 +1,34 @@
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from kfer.comparison import runs
+from kfer.comparison.processes import Ending, in_fresh_process, run_apart
+
+
+def test_a_process_that_does_its_work_has_no_reason():
+    assert run_apart(len, [1, 2, 3]) == Ending(0, "")
+
+
+def test_an_error_is_the_reason(tmp_path: Path):
+    ending = run_apart(runs.result, tmp_path)
+    assert ending.code == 1
+    assert ending.reason.startswith("FileNotFoundError: ") and "result.json" in ending.reason
+
+
+def test_a_signal_is_named():
+    ending = run_apart(signal.raise_signal, signal.SIGKILL)
+    assert ending.code == -signal.SIGKILL
+    assert ending.reason == "its process was ended by SIGKILL; was memory too short?"
+
+
+def test_a_process_that_ends_without_a_word_has_its_exit_code():
+    assert run_apart(os._exit, 3) == Ending(3, "its process ended with exit code 3")
+
+
+def test_a_fresh_process_gives_back_what_it_found_and_raises_what_it_raised(tmp_path: Path):
+    assert in_fresh_process(len, [1, 2, 3]) == 3
+    with pytest.raises(FileNotFoundError, match=r"result\.json"):
+        in_fresh_process(runs.result, tmp_path)
