@@ -1,12 +1,10 @@
 """One network with one seed: trained, and judged once on the test split."""
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
 
 import filelock
-import keras
 import numpy as np
 
 from kfer import datasets, evaluation, input_pipeline, models, spec, training
@@ -15,6 +13,8 @@ from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
 from kfer.settings import EvaluationSettings, labels_of
 
+#: What epochs are compared by.
+_BEST = "val_expression_accuracy"
 _log = logging.getLogger(__name__)
 
 
@@ -84,7 +84,7 @@ def _train(
     examples: dict[str, input_pipeline.Decoded],
     folder: Path,
 ) -> None:
-    chosen = dataclasses.replace(settings.training, seed=seed)
+    chosen = dataclasses.replace(settings.training, seed=seed, stop_metric=_BEST, keep_best=True)
     training.check_labels(examples["train"], settings.tasks)
     network = models.build(
         settings.candidates[name],
@@ -97,7 +97,6 @@ def _train(
     )
     steps = input_pipeline.steps_per_epoch(examples["train"], chosen.batch_size)
     _log.info("%s, seed %d: %s parameters", name, seed, f"{network.count_params():,}")
-    best = _KeepBest(network, folder)
     history = training.train(
         network,
         lambda step: input_pipeline.for_training(
@@ -113,10 +112,8 @@ def _train(
         chosen,
         settings.tasks,
         folder / "work",
-        [best],
         class_counts=training.class_counts(examples["train"], settings.tasks),
     )
-    network.load_weights(best.weights)
     network.save(folder / runs.MODEL)
     test = examples["test"]
     report, predictions = evaluation.evaluate(
@@ -134,29 +131,9 @@ def _train(
         "seed": seed,
         "num_parameters": network.count_params(),
         "num_examples": {split: len(decoded) for split, decoded in examples.items()},
-        "best_epoch": best.epoch,
+        "best_epoch": training.best_epoch(history, _BEST),
         "epochs": len(history),
         "test_accuracy": report["expression"]["accuracy"],
     }
     write_json(folder / runs.RESULT, result)
     _log.info("%s, seed %d: %.3f of the test images right", name, seed, result["test_accuracy"])
-
-
-class _KeepBest(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest validation accuracy, the first of equals."""
-
-    def __init__(self, network: keras.Model, folder: Path) -> None:
-        super().__init__()
-        self.weights = folder / "best.weights.h5"
-        self._network, self._record = network, folder / "best.json"
-        found = json.loads(self._record.read_text()) if self._record.exists() else {}
-        self.epoch, self._accuracy = found.get("epoch", 0), found.get("accuracy", -1.0)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        accuracy = (logs or {})["val_expression_accuracy"]
-        if accuracy > self._accuracy:
-            partial = self.weights.with_name("partial.weights.h5")
-            self._network.save_weights(partial)
-            partial.replace(self.weights)
-            self.epoch, self._accuracy = epoch + 1, accuracy
-            write_json(self._record, {"epoch": self.epoch, "accuracy": accuracy})

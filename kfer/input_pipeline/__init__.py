@@ -5,7 +5,6 @@ from kfer.input_pipeline.batches import (
     for_evaluation,
     for_training,
     measure_speed,
-    named_batches,
     steps_per_epoch,
 )
 from kfer.input_pipeline.decoded import (
@@ -41,7 +40,6 @@ __all__ = [
     "load_decoded",
     "load_pairs",
     "measure_speed",
-    "named_batches",
     "read_examples",
     "read_pairs",
     "read_source",

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,7 @@ def for_training(
     weights: Sequence[float] | None = None,
     sampling: SamplingSettings | None = None,
     rows: Sequence[int] | None = None,
+    learned: Sequence[str] | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled batches; each is a function of `seed` and its step alone.
 
@@ -45,6 +46,7 @@ def for_training(
             as often as any other.
         rows: The rows of each batch that are made, where other processes make the others; None for all.
             They are the examples that they are in the whole batch, but augmented and mixed apart.
+        learned: The labels that batches carry, by feature; None for all that the examples have.
 
     Returns:
         Dataset of (images float32 [batch_size, size, size, channels] in 0..255, labels by feature):
@@ -59,13 +61,14 @@ def for_training(
     decoded = without_few_images(decoded, sampling.least_images_per_person)
     order = Order(decoded, batch_size, seed, weights, sampling)
     size = batch_size if rows is None else len(rows)
+    kept = decoded.labels if learned is None else {name: decoded.label(name) for name in learned}
 
     def indices(step: int) -> np.ndarray:
         chosen = order.indices(step)
         return chosen if rows is None else chosen[np.asarray(rows)]
 
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        images, labels = _gathered(decoded, indices, step)
+        images, labels = _gathered(decoded.images, kept, indices, step)
         images = tf.ensure_shape(images, [size, *decoded.images.shape[1:]])
         labels = {
             name: tf.ensure_shape(label, [size, *label.shape[1:]]) for name, label in labels.items()
@@ -79,29 +82,6 @@ def for_training(
 
     steps = tf.data.Dataset.counter(start_step)
     return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
-def named_batches(
-    decoded: Decoded,
-    batch_size: int,
-    seed: int,
-    weights: Sequence[float] | None = None,
-    sampling: SamplingSettings | None = None,
-) -> Callable[[int], str]:
-    """Returns a function that names the images of a step: their file names, with commas.
-
-    Args:
-        decoded: As of `for_training`, and so are the others.
-        batch_size: Examples a batch.
-        seed: Of the order.
-        weights: Of the sources.
-        sampling: How often examples are seen.
-    """
-    sampling = sampling or SamplingSettings()
-    order = Order(
-        without_few_images(decoded, sampling.least_images_per_person), batch_size, seed, weights, sampling
-    )
-    return lambda step: ", ".join(decoded.filename[order.indices(step)].tolist())
 
 
 def batch_describer(
@@ -144,7 +124,8 @@ def for_evaluation(decoded: Decoded, batch_size: int) -> tf.data.Dataset:
 
     starts = tf.data.Dataset.range(0, len(decoded), batch_size)
     batches = starts.map(
-        lambda start: _gathered(decoded, indices, start), num_parallel_calls=tf.data.AUTOTUNE
+        lambda start: _gathered(decoded.images, decoded.labels, indices, start),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     return batches.prefetch(tf.data.AUTOTUNE)
 
@@ -169,7 +150,10 @@ def measure_speed(dataset: tf.data.Dataset, seconds: float = 2.0) -> float:
 
 
 def _gathered(
-    decoded: Decoded, indices: Callable[[int], np.ndarray], at: tf.Tensor
+    images: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    indices: Callable[[int], np.ndarray],
+    at: tf.Tensor,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The examples that `indices` names for `at`.
 
@@ -177,17 +161,14 @@ def _gathered(
     images that are mapped from disk cannot be one.
     """
 
-    labels = decoded.labels
-
     def take(at: int) -> list[np.ndarray]:
         chosen = indices(int(at))
-        return [np.asarray(decoded.images[chosen]), *(label[chosen] for label in labels.values())]
+        return [np.asarray(images[chosen]), *(label[chosen] for label in labels.values())]
 
     # A trunk's features are float32 in the place of images.
-    types = [tf.as_dtype(decoded.images.dtype), *(tf.as_dtype(label.dtype) for label in labels.values())]
-    images, *taken = tf.numpy_function(take, [at], types, stateful=False)
-    images = tf.ensure_shape(tf.cast(images, tf.float32), [None, *decoded.images.shape[1:]])
-    return images, {
+    types = [tf.as_dtype(images.dtype), *(tf.as_dtype(label.dtype) for label in labels.values())]
+    batch, *taken = tf.numpy_function(take, [at], types, stateful=False)
+    return tf.ensure_shape(tf.cast(batch, tf.float32), [None, *images.shape[1:]]), {
         name: tf.ensure_shape(values, [None, *label.shape[1:]])
         for (name, label), values in zip(labels.items(), taken, strict=True)
     }

@@ -34,5 +34,3 @@ from kfer.losses.regression import mean_squared_error as mean_squared_error
 from kfer.losses.tasks import TaskLoss as TaskLoss
 from kfer.losses.tasks import distillation_for_task as distillation_for_task
 from kfer.losses.tasks import for_task as for_task
-
-masked_cross_entropy = cross_entropy

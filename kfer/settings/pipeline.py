@@ -9,7 +9,16 @@ from kfer.settings.data import DataSettings
 from kfer.settings.evaluation import EvaluationSettings
 from kfer.settings.export import ExportSettings
 from kfer.settings.model import ModelSettings
-from kfer.settings.tasks import LabelSettings, TaskSettings, check_tasks, default_tasks, labels_of
+from kfer.settings.tasks import (
+    MOVED_BY,
+    PAIRWISE_LOSSES,
+    LabelSettings,
+    TaskSettings,
+    active,
+    check_tasks,
+    default_tasks,
+    labels_of,
+)
 from kfer.settings.training import TrainingSettings
 from kfer.settings.tuning import TuningSettings
 
@@ -47,6 +56,24 @@ class PipelineSettings:
             self.name,
         )
         check_tasks(self.tasks)
+        for name, task in active(self.tasks).items():
+            self._check_augmentation(name, task)
+
+    def _check_augmentation(self, name: str, task: TaskSettings) -> None:
+        steps = self.augmentation.active() | {"policy_operations": self.augmentation.policy_operations}
+        for step in MOVED_BY.get(task.feature or name, ()):
+            check(
+                not (self.augmentation.strength and steps.get(step)),
+                f"augmentation.{step}",
+                f"0 beside tasks.{name}, whose labels say where things were before it moved them",
+                steps.get(step),
+            )
+        check(
+            not (task.loss in PAIRWISE_LOSSES and self.augmentation.mixes()),
+            "augmentation.mixup and cutmix",
+            f"0 beside tasks.{name}: {task.loss} compares people, and a mixed face is half a person",
+            (self.augmentation.mixup, self.augmentation.cutmix),
+        )
 
     def labels(self) -> dict[str, LabelSettings]:
         """What examples must carry, by feature: for tasks, and for slices of the evaluation."""

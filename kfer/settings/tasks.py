@@ -31,6 +31,15 @@ LOSSES = {
 PAIRWISE_LOSSES = ("triplet_semihard", "triplet_hard", "supervised_contrastive")
 #: Features whose labels are of one kind in every dataset.
 _OWN_KINDS = {spec.EXPRESSION: CLASSES, spec.IDENTITY: EMBEDDING}
+_MOVES = ("flip", "shift", "rotation", "scale", "shear", "crop", "policy_operations")
+#: Augmentation that would make the labels of kfer's own datasets wrong, by feature.
+MOVED_BY = {
+    "landmarks": _MOVES,
+    "relative_landmarks": _MOVES,
+    "box": _MOVES,
+    "head_pose": ("flip", "rotation", "shear", "policy_operations"),
+    "pose": ("flip",),
+}
 IMBALANCE = ("none", "balanced", "effective_number")
 
 

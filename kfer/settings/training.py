@@ -139,6 +139,13 @@ class TrainingSettings:
         )
         check_choices(self, ("float32", "mixed_bfloat16", "mixed_float16"), "mixed_precision")
         check_choices(self, tuple(WEIGHTING_ARGUMENTS), "weighting")
+        chosen = self.sampling.people_per_batch * self.sampling.images_per_person
+        check(
+            chosen <= self.batch_size,
+            "sampling.people_per_batch * images_per_person",
+            f"at most batch_size, which is {self.batch_size}",
+            chosen,
+        )
         _check_weighting_arguments(self.weighting, self.weighting_arguments)
 
     def planned_stages(self) -> tuple[FineTuningStage, ...]:

@@ -9,3 +9,4 @@ from kfer.training.labels import class_counts as class_counts
 from kfer.training.labels import with_values as with_values
 from kfer.training.stages import ParameterCounts as ParameterCounts
 from kfer.training.stages import parameter_counts as parameter_counts
+from kfer.training.stopping import best_epoch as best_epoch

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfer import models
+from kfer.augmentation import MIX, mixed_name
 from kfer.input_pipeline import Decoded
 from kfer.settings import FineTuningStage, TrainingSettings
 from kfer.settings.tasks import Tasks
@@ -23,7 +24,7 @@ from kfer.training.loop import run_epochs
 from kfer.training.optimization import active_tasks, objectives, optimizer, trained_part
 from kfer.training.replication import assign, part_seeds, replicated
 from kfer.training.stages import ParameterCounts, freeze, parameter_counts, thawed_afterwards
-from kfer.training.step import MIX, Labels, Step
+from kfer.training.step import Labels, Step
 from kfer.training.stopping import best_epoch, check_metric, is_finished, of_stage
 from kfer.training.validation import Validation
 
@@ -292,7 +293,9 @@ class _Run:
             own = {name: labels[feature] for name, feature in features.items()}
             if not mixes:
                 return images, own
-            partners = {f"{name}/mixed": labels[f"{feature}/mixed"] for name, feature in features.items()}
+            partners = {
+                mixed_name(name): labels[mixed_name(feature)] for name, feature in features.items()
+            }
             return images, {**own, **partners, MIX: labels[MIX]}
 
         return batches.map(labelled)

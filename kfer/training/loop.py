@@ -14,7 +14,7 @@ import tensorflow as tf
 from kfer.training.step import Step
 from kfer.training.weighting import Weighting
 
-_RIGHT, _LABELLED = "_right", "_labelled"
+_LOSS, _TAUGHT, _RIGHT, _LABELLED = "_loss", "_taught", "_right", "_labelled"
 
 
 def run_epochs(
@@ -38,9 +38,10 @@ def run_epochs(
         steps_per_epoch: Batches of each.
         shown: The network as callbacks see it, compiled with the optimizer. One that sets its
             `stop_training` ends the stage.
-        callbacks: Are given, after each step, the means of "loss", "<task>_loss" and "<task>_weight"
-            over the epoch so far, and "<task>_accuracy", the share of right answers; likewise after the
-            epoch. What they add to these logs then, later ones see.
+        callbacks: Are given, after each step, the means of "loss" and "<task>_weight" over the epoch so
+            far, of "<task>_loss" over its steps that taught the task (0 where none did), and
+            "<task>_accuracy", the share of right answers; likewise after the epoch. What they add to
+            these logs then, later ones see.
         finish_epoch: Called after an epoch's steps, before the callbacks.
         describe: From the epoch and the step, both from 0, and the figures of a step whose loss is not a
             number, to the error's message.
@@ -70,7 +71,7 @@ def run_epochs(
             if shown.stop_training:
                 break
         weighting.end_epoch(
-            {name.removesuffix("_loss"): mean for name, mean in logs.items() if name.endswith("_loss")}
+            {name.removesuffix(_LOSS): mean for name, mean in logs.items() if name.endswith(_LOSS)}
         )
         finish_epoch()
         listed.on_epoch_end(epoch, logs)
@@ -80,11 +81,13 @@ def run_epochs(
 
 
 def _means(sums: Mapping[str, float], steps: int) -> dict[str, float]:
-    means = {
-        name: total / steps for name, total in sums.items() if not name.endswith((_RIGHT, _LABELLED))
-    }
-    for name, right in sums.items():
+    means = {}
+    for name, total in sums.items():
         if name.endswith(_RIGHT):
             task = name.removesuffix(_RIGHT)
-            means[f"{task}_accuracy"] = right / max(sums[f"{task}{_LABELLED}"], 1.0)
+            means[f"{task}_accuracy"] = total / max(sums[f"{task}{_LABELLED}"], 1.0)
+        elif name.endswith(_LOSS):
+            means[name] = total / max(sums[f"{name.removesuffix(_LOSS)}{_TAUGHT}"], 1.0)
+        elif not name.endswith((_TAUGHT, _LABELLED)):
+            means[name] = total / steps
     return means

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from kfer.augmentation import MIX, mixed_name
 from kfer.losses import TaskLoss
 from kfer.training.averaging import Average
 from kfer.training.devices import Devices, all_rows, all_sum
 from kfer.training.weighting import Weighting
 
-MIX = "mix"
 Labels = dict[str, tf.Tensor]
 
 
@@ -101,7 +101,8 @@ class Step:
                 "mix" float `[n]` the weight of its own.
 
         Returns:
-            "loss"; of each task "<task>_loss" and "<task>_weight"; and of tasks with classes
+            "loss"; of each task "<task>_loss", "<task>_weight", and "<task>_taught", 1 or, where the
+            batch has nothing that it learns from and its loss is 0, 0; and of tasks with classes
             "<task>_right" and "<task>_labelled", counts of examples.
         """
         figures = self._run(images, labels).numpy()
@@ -131,7 +132,7 @@ class Step:
             with tf.control_dependencies(sums):
                 found = self._part(*part, divisors)
             sums = [one + other for one, other in zip(sums, found, strict=True)] if sums else found
-        return self._apply(all_sum(sums))
+        return self._apply(all_sum(sums), divisors)
 
     def _own_rows(self, values: tf.Tensor) -> tf.Tensor:
         """Of the rows of a process, those of a replica; taken where they are, before they are copied."""
@@ -191,7 +192,7 @@ class Step:
         total, _ = teaching.loss(outputs[teaching.output], answers)
         return total / self._batch_size
 
-    def _apply(self, sums: list[tf.Tensor]) -> tf.Tensor:
+    def _apply(self, sums: list[tf.Tensor], divisors: list[tf.Tensor]) -> tf.Tensor:
         """Takes the step, and returns its figures."""
         rest = iter(sums)
         per_task = self._weighting.needs_task_gradients
@@ -214,6 +215,10 @@ class Step:
         self._optimizer.apply(*zip(*(pair for pair in pairs if pair[0] is not None), strict=True))
         figures |= {f"{task}_loss": loss for task, loss in losses.items()} | counts
         figures |= {f"{task}_weight": weight for task, weight in weights.items()}
+        figures |= {
+            f"{task}_taught": (divisor > 0) | (objective.teaching is not None)
+            for (task, objective), divisor in zip(self._objectives.items(), divisors, strict=True)
+        }
         self._names = list(figures)
         return tf.stack([tf.cast(figure, tf.float32) for figure in figures.values()])
 
@@ -224,7 +229,7 @@ def _compared(
     """What a loss takes: of mixed examples the outputs twice, with the labels of both."""
     if MIX not in labels:
         return labels[task], outputs, None
-    both = tf.concat([labels[task], labels[f"{task}/mixed"]], 0)
+    both = tf.concat([labels[task], labels[mixed_name(task)]], 0)
     return both, tf.concat([outputs, outputs], 0), tf.concat([labels[MIX], 1.0 - labels[MIX]], 0)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
-from kfer import metrics, spec
+from kfer import metrics, models, spec
 from kfer.input_pipeline import Decoded
 from kfer.pairs import has_pairs, make_pairs
 from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, SOFT_CLASSES, Tasks
@@ -37,8 +37,7 @@ class Validation:
     Args:
         model: A multi-task network.
         examples: The validation split. People whose number is below the network's number of
-            identities are trained on, and left out; a network without a direction for each person
-            has no such number, and is validated on all people of the split.
+            identities are trained on, and left out.
         tasks: What the network learns; those that it has no output for are left out.
         max_pairs: Most pairs that are verified, half of them genuine.
         seed: Seeds the choice of pairs.
@@ -60,7 +59,7 @@ class Validation:
                 _log.warning("no validation example has a label for %s: no figure of it each epoch", name)
         self._first = self._second = np.zeros(0, np.int64)
         if spec.EMBEDDING in model.output:
-            held_out = np.where(examples.identity >= _num_identities(model), examples.identity, -1)
+            held_out = np.where(examples.identity >= models.num_identities(model), examples.identity, -1)
             if has_pairs(held_out):
                 self._first, self._second, _ = make_pairs(held_out, max(2, max_pairs), seed)
             else:
@@ -109,11 +108,6 @@ class Validation:
             outputs = self._predict(tf.cast(images, tf.float32), training=False)
             batches.append({name: value.numpy() for name, value in outputs.items()})
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-
-def _num_identities(model: keras.Model) -> int:
-    """0 of a network that has no direction for each person."""
-    return model.output[spec.IDENTITY].shape[1] if spec.IDENTITY in model.output else 0
 
 
 def _of_classes(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:

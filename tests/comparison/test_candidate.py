@@ -6,6 +6,7 @@ import pytest
 
 from kfer import spec
 from kfer.comparison import candidate, duplicates, runs
+from kfer.training import callbacks
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +27,15 @@ def output_dir(prepared: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_a_killed_candidate_ends_as_one_that_was_not(output_dir: Path, prepared, settings, monkeypatch):
     whole = candidate.run(settings, "plain", 0, "", prepared)
-    on_epoch_end = candidate._KeepBest.on_epoch_end
+    on_epoch_end = callbacks.Record.on_epoch_end
 
     def killed(self, epoch, logs=None):
-        on_epoch_end(self, epoch, logs)
         if epoch == 1:
             raise KeyboardInterrupt
+        on_epoch_end(self, epoch, logs)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(candidate._KeepBest, "on_epoch_end", killed)
+        patch.setattr(callbacks.Record, "on_epoch_end", killed)
         candidate.run(settings, "plain", 0, "", output_dir)
     folder = runs.folder(output_dir, "plain", 0)
     assert [row["epoch"] for row in runs.history(folder)] == [1]

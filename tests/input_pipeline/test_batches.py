@@ -151,11 +151,12 @@ def test_processes_augment_their_rows_apart():
     np.testing.assert_array_equal(parts[0], parts[2])
 
 
-def test_batches_are_named_by_their_files():
-    decoded = faces(7)
-    name = batches.named_batches(decoded, 3, 5)
-    for step, indices in enumerate(chosen(decoded, 3, 4, seed=5)):
-        assert name(step) == ", ".join(f"{index}.png" for index in indices)
+def test_batches_carry_the_labels_that_are_learned():
+    decoded = faces(8)
+    (_, labels), *_ = first(batches.for_training(decoded, 4, 0, None, learned=["expression"]), 1)
+    assert set(labels) == {"expression"}
+    with pytest.raises(ValueError, match="carry no 'pose'; they carry expression"):
+        batches.for_training(decoded, 4, 0, None, learned=["pose"])
 
 
 def test_nothing_to_train_on():

@@ -79,6 +79,8 @@ def test_missing_labels_train_each_task_on_its_labelled_part_alone() -> None:
             "mood_labelled": 3,
             "mood_weight": 1.0,
             "pose_weight": 0.25,
+            "mood_taught": 1,
+            "pose_taught": 1,
         },
         rel=1e-5,
     )

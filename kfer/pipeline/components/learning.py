@@ -1,6 +1,6 @@
 """What the Tuner and the Trainer share: the same examples, the same network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from kfer.settings import (
     AugmentationSettings,
     DataSettings,
     ModelSettings,
-    TaskSettings,
     TrainingSettings,
+    active,
 )
+from kfer.settings.tasks import Tasks
 
 
 class Learning:
@@ -31,9 +32,12 @@ class Learning:
         data: DataSettings,
         augmentation: AugmentationSettings,
         model: ModelSettings,
+        tasks: Tasks,
     ) -> None:
         self._splits = transformed_examples
         self._data, self._augmentation, self._model = data, augmentation, model
+        # Labels that are carried for the evaluation alone are none of the training's.
+        self._learned = [task.feature or name for name, task in active(tasks).items()]
         labels = transformed_examples.labels()
         self.num_identities, self._sources = labels["num_identities"], labels["sources"]
         self.examples = self._load(transformed_examples.split("train"))
@@ -46,7 +50,7 @@ class Learning:
     def _load(self, folder: Path) -> input_pipeline.Decoded:
         return input_pipeline.load_decoded(folder, self._data.memory_budget_gb)
 
-    def build_model(self, settings: TrainingSettings, tasks: Mapping[str, TaskSettings]) -> keras.Model:
+    def build_model(self, settings: TrainingSettings, tasks: Tasks) -> keras.Model:
         """A new network with the heads of the tasks that have a weight."""
         training.check_labels(self.examples, tasks, self._sources)
         return models.build(
@@ -100,7 +104,7 @@ class Learning:
     ) -> tf.data.Dataset:
         return input_pipeline.for_training(
             *(examples, settings.batch_size, settings.seed, augmentation, step),
-            *(self._weights(), settings.sampling, rows),
+            *(self._weights(), settings.sampling, rows, self._learned),
         )
 
     def _weights(self) -> list[float] | None:

@@ -39,7 +39,7 @@ def trainer(
     from kfer.pipeline.components.learning import Learning
 
     chosen, tasks = trainers.with_values(training, tasks, hyperparameters.best_values())
-    learning = Learning(transformed_examples, data, augmentation, model_settings)
+    learning = Learning(transformed_examples, data, augmentation, model_settings, tasks)
     cache = learning.cache(chosen)
     batches = learning.batches(chosen)
     input_speed = input_pipeline.measure_speed(batches(0), seconds=1.0)

@@ -38,7 +38,7 @@ def tuner(
     from kfer import tuning as tuners
     from kfer.pipeline.components.learning import Learning
 
-    learning = Learning(transformed_examples, data, augmentation, model_settings)
+    learning = Learning(transformed_examples, data, augmentation, model_settings, tasks)
     best, trials = tuners.search(
         learning.build_model,
         learning.batches,

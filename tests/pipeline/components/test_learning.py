@@ -12,6 +12,7 @@ from kfer.settings import (
     ModelSettings,
     SamplingSettings,
     TrainingSettings,
+    default_tasks,
 )
 
 CACHED = TrainingSettings(cache_features=True, batch_size=4)
@@ -32,7 +33,8 @@ def examples(tmp_path: Path) -> TransformedExamples:
 
 
 def learning(examples: TransformedExamples, augmentation: AugmentationSettings) -> Learning:
-    return Learning(examples, DataSettings(memory_budget_gb=0.5), augmentation, ModelSettings())
+    data = DataSettings(memory_budget_gb=0.5)
+    return Learning(examples, data, augmentation, ModelSettings(), default_tasks())
 
 
 def test_features_come_in_the_batches_in_which_their_images_do(examples: TransformedExamples) -> None:
