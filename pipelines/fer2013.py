@@ -4,7 +4,7 @@ Command: python -m kfer.pipeline pipelines/fer2013.py --data-dir DIR
 Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
 Training: 95 % of FER2013's training split. The rest is for validation: nothing else chooses anything.
 Test: PublicTest and PrivateTest together, used once; the report's slices have each by itself.
-Time: 95 minutes on 2 cores with AVX-512 and bfloat16; without bfloat16 half as much again. Memory: 1.5 GB.
+Time: 95 minutes on 2 cores with bfloat16 instructions, half as much again without. Memory: 1.5 GB.
 Expect: 0.691 on all 7,178 test images, 0.694 on PrivateTest (docs/results.md has all figures).
 """
 
