@@ -38,7 +38,7 @@ class ManualDigits(Digits):
 
 def test_kfers_own_builder_by_file_name(tmp_path):
     builder = datasets.builder("fer2013", tmp_path)
-    assert builder.info.full_name == "kfer_fer2013/seven_class/1.0.0"
+    assert builder.info.full_name == "kfer_fer2013/seven_class/1.1.0"
     assert Path(builder.data_dir).is_relative_to(tmp_path)
 
 
