@@ -172,7 +172,7 @@ def _labelled(
 def _softmax_loss(
     labels: tf.Tensor, cosines: tf.Tensor, less: tf.Tensor, scale: float, weights: tf.Tensor
 ) -> tf.Tensor:
-    """The cross-entropy of scaled cosines, the label's smaller by `less`, float32 `[n]`."""
+    """The mean cross-entropy of scaled cosines, the label's smaller by `less`, float32 `[n]`."""
     is_label = tf.one_hot(labels, tf.shape(cosines)[-1])
     logits = scale * (cosines - is_label * less[:, tf.newaxis])
     return weighted_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), weights)

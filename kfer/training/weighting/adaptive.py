@@ -1,5 +1,6 @@
 """What methods share that find a factor for each task."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -7,7 +8,7 @@ import tensorflow as tf
 from kfer.training.weighting.weighting import Losses, Weighting
 
 
-class Adaptive(Weighting):
+class Adaptive(Weighting, ABC):
     """Fixed weights times factors that a method finds.
 
     The method sees losses that are multiplied by their fixed weights, as if they had been written so.
@@ -21,13 +22,13 @@ class Adaptive(Weighting):
         super().__init__(weights)
         self._fixed = tf.constant(list(weights.values()), tf.float32)
 
+    @abstractmethod
     def factors(self, losses: tf.Tensor) -> tf.Tensor:
         """Returns what the fixed weights are multiplied by, float32 `[tasks]`.
 
         Args:
             losses: Float32 `[tasks]`, times their fixed weights, without gradients.
         """
-        raise NotImplementedError(f"{type(self).__name__} finds no factors")
 
     def weights(self, losses: Losses) -> dict[str, tf.Tensor]:
         """Returns the fixed weights times the factors, float32 scalars.

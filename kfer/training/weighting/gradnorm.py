@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfer.training.weighting.adaptive import Adaptive
-from kfer.training.weighting.gradients import Row, last_shared_kernel, weighted_sum
+from kfer.training.weighting.gradients import Row, last_shared_kernel
 from kfer.training.weighting.weighting import Losses
 
 
@@ -72,9 +72,7 @@ class GradNorm(Adaptive):
             gradients: As for `Weighting.combine`.
             losses: Likewise.
         """
-        weights = self.weights(losses)
-        combined = weighted_sum(gradients, weights)
-        total = tf.add_n([weights[task] * losses[task] for task in self.fixed])
+        combined, total = super().combine(gradients, losses)
         rows = [gradients[task] for task in self.fixed]
         last = last_shared_kernel(rows)
         if last is not None:

@@ -55,13 +55,12 @@ class PCGrad(Weighting):
         products = inner_products(rows, in_common) * fixed * fixed[:, tf.newaxis]
         left = tf.unstack(fixed * self._counts(products), len(rows))
         surgery = weighted_sum(gradients, dict(zip(self.fixed, left, strict=True)))
-        weights = self.weights(losses)
-        plain = weighted_sum(gradients, weights)
+        plain, total = super().combine(gradients, losses)
         combined = [
             projected if is_shared else own
             for projected, own, is_shared in zip(surgery, plain, in_common, strict=True)
         ]
-        return combined, tf.add_n([weights[task] * losses[task] for task in self.fixed])
+        return combined, total
 
     def _counts(self, products: tf.Tensor) -> tf.Tensor:
         """How often each task's gradient is in the sum of all projected ones, float32 `[tasks]`.

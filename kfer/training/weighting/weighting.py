@@ -1,9 +1,11 @@
 """How the losses of several tasks become one step: what every method gives, and fixed weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
+
+from kfer.training.weighting.gradients import Row, weighted_sum
 
 Losses = Mapping[str, tf.Tensor]
 
@@ -60,9 +62,9 @@ class Weighting:
         return tf.add_n([weights[task] * part for task, part in parts.items()])
 
     def combine(
-        self, gradients: Mapping[str, Sequence[tf.Tensor | None]], losses: Losses
+        self, gradients: Mapping[str, Row], losses: Losses
     ) -> tuple[list[tf.Tensor | None], tf.Tensor]:
-        """Returns the gradients of a step, and the loss that the log shows.
+        """Returns the gradients of a step, and the loss that the log shows: here, weighted sums.
 
         Args:
             gradients: Of each task's loss, without its weight, for the network's trainable variables
@@ -71,7 +73,7 @@ class Weighting:
                 returned must be too.
             losses: As for `weights`, of the whole batch.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not combine gradients")
+        return weighted_sum(gradients, self.weights(losses)), self.total(losses, losses, 1.0)
 
     def end_epoch(self, losses: Mapping[str, float]) -> None:
         """Takes the mean losses of an epoch.
