@@ -19,7 +19,7 @@ from kfer.settings import (
     TrainingSettings,
     TuningSettings,
 )
-from kfer.study import StudySettings
+from kfer.study import ONE_TASK_OR_BOTH, StudySettings
 
 settings = StudySettings(
     name="multitask_study_cmu",
@@ -48,15 +48,6 @@ settings = StudySettings(
         training=TrainingSettings(epochs=60, batch_size=32, learning_rate=4e-3),
         tuning=TuningSettings(trials=0),
     ),
-    variants={
-        "expression_only": {"tasks.identity.weight": "0"},
-        "identity_only": {"tasks.expression.weight": "0"},
-        "fixed": {},
-        "uncertainty": {"training.weighting": "uncertainty"},
-        "dynamic_average": {"training.weighting": "dynamic_average"},
-        "gradnorm": {"training.weighting": "gradnorm"},
-        "uw_so": {"training.weighting": "uw_so"},
-        "pcgrad": {"training.weighting": "pcgrad"},
-    },
+    variants=ONE_TASK_OR_BOTH,
     seeds=(0, 1, 2),
 )

@@ -8,11 +8,18 @@ from typing import Any
 from kfer import spec
 from kfer.pipeline import config
 from kfer.settings import PipelineSettings, active
+from kfer.settings.training import WEIGHTING_ARGUMENTS
 
 #: The tasks whose figures are compared.
 TASKS = (spec.EXPRESSION, spec.IDENTITY)
 #: The rate of false accepts at which true accepts are compared.
 FALSE_ACCEPT_RATE = 0.01
+#: Variants: each of the two tasks alone, and both with each way of weighing them, fixed weights first.
+ONE_TASK_OR_BOTH: dict[str, dict[str, str]] = {
+    "expression_only": {"tasks.identity.weight": "0"},
+    "identity_only": {"tasks.expression.weight": "0"},
+    **{method: {"training.weighting": method} for method in WEIGHTING_ARGUMENTS},
+}
 
 
 @dataclass(frozen=True)
