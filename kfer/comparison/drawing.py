@@ -1,8 +1,9 @@
 """How the charts of a comparison look: drawn once, as PNG for documents and as SVG for the page."""
 
 import io
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,39 @@ def svg(panel: Panel, name: str) -> Markup:
     drawing = re.sub(r"(font: [^;\"]*?px) 'DejaVu Sans'[^;\"]*", r"\1 inherit", drawing)
     label = Markup('<svg role="img" aria-label="{}"').format(panel.title)
     return label + Markup(drawing.removeprefix("<svg"))
+
+
+def plot_epochs(
+    axes: Axes,
+    history: Sequence[Mapping[str, float]],
+    column: str,
+    own: Look,
+    label: str | None,
+    **further: Any,
+) -> None:
+    """Draws a figure of each epoch.
+
+    Args:
+        axes: Where; its axis of epochs is labelled.
+        history: With "epoch", and the column where an epoch has it.
+        column: The figure.
+        own: How the line looks.
+        label: For the legend.
+        **further: As for `Axes.plot`.
+    """
+    axes.plot(
+        [figures["epoch"] for figures in history],
+        [figures.get(column, math.nan) for figures in history],
+        linestyle=own.stroke,
+        marker=own.marker,
+        markersize=4,
+        linewidth=1.8,
+        color=own.colour,
+        label=label,
+        **further,
+    )
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def write_value(axes: Axes, value: float, right: float, row: float) -> None:

@@ -1,10 +1,8 @@
 """The comparison as one self-contained HTML file."""
 
-import time
 from pathlib import Path
 from typing import Any
 
-import kfer
 from kfer.comparison import plots, provenance, statistics, words
 from kfer.comparison.drawing import on_page
 from kfer.comparison.results import FinishedRun, Results
@@ -25,9 +23,7 @@ def render(results: Results, command: str) -> str:
     environment.filters["p_value"] = words.p_value
     settings = results.settings
     return environment.get_template("comparison.html").render(
-        name=settings.name,
-        version=kfer.__version__,
-        written=time.strftime("%Y-%m-%d %H:%M"),
+        **provenance.facts(settings.name, command, _PACKAGES),
         words={
             "compared": words.compared(results),
             "outcome": words.outcome(results),
@@ -51,7 +47,6 @@ def render(results: Results, command: str) -> str:
         many_seeds=len(settings.seeds) > 1,
         costs=results.costs,
         duplicates=_duplicates(results),
-        made=provenance.made(command, _PACKAGES),
         settings=_settings(results),
     )
 

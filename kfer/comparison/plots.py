@@ -6,9 +6,17 @@ from collections.abc import Callable, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from kfer.comparison.drawing import COLOURS, Look, Panel, as_rows, in_percent, look, write_value
+from kfer.comparison.drawing import (
+    COLOURS,
+    Look,
+    Panel,
+    as_rows,
+    in_percent,
+    look,
+    plot_epochs,
+    write_value,
+)
 from kfer.comparison.results import FinishedRun, Results
 
 _STRONG = 0.75
@@ -81,20 +89,9 @@ def _curve(results: Results, column: str) -> Callable[[Axes], None]:
         for run in results.runs:
             if not run.history:
                 continue
-            own = _look(results, run.candidate)
-            axes.plot(
-                [figures["epoch"] for figures in run.history],
-                [figures.get(column, np.nan) for figures in run.history],
-                linestyle=own.stroke,
-                marker=own.marker,
-                markersize=4,
-                linewidth=1.8,
-                color=own.colour,
-                label=None if run.candidate in named else run.candidate,
-            )
+            label = None if run.candidate in named else run.candidate
+            plot_epochs(axes, run.history, column, _look(results, run.candidate), label)
             named.add(run.candidate)
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if column != "loss":
             in_percent(axes.yaxis)
         if column in _ACCURACIES:

@@ -4,10 +4,28 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import kfer
+
+
+def facts(name: str, command: str, packages: Sequence[str]) -> dict[str, Any]:
+    """Returns what a page says of itself: "name", "version" (of kfer), "written" and "made".
+
+    Args:
+        name: Of what is compared.
+        command: What the user typed.
+        packages: Whose versions matter.
+    """
+    return {
+        "name": name,
+        "version": kfer.__version__,
+        "written": time.strftime("%Y-%m-%d %H:%M"),
+        "made": made(command, packages),
+    }
 
 
 def made(command: str, packages: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,8 +12,13 @@ _STUDY = "study.json"
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that is whole or not there."""
+    write_text(path, json.dumps(content, indent=1))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes a file that is whole or not there."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1))
+    partial.write_text(content, encoding="utf-8")
     partial.replace(path)
 
 

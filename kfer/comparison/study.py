@@ -1,7 +1,6 @@
 """The whole study: all candidates with all seeds, what they cost, and the page."""
 
 import dataclasses
-import importlib.util
 import json
 import logging
 from collections.abc import Collection, Mapping
@@ -9,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfer import spec
-from kfer.comparison import costs, runs
+from kfer.comparison import command, costs, records, runs
 from kfer.comparison.processes import in_fresh_process, run_apart
-from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
 
 if TYPE_CHECKING:
@@ -34,17 +32,7 @@ def check(settings: ComparisonSettings, output_dir: Path, only: Collection[str] 
         ModuleNotFoundError: The page cannot be drawn.
         ValueError: A name is unknown, or the folder holds runs of other settings.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError(
-            "the comparison's charts need matplotlib, which is not installed; install it by "
-            "pip install 'kfer[plots]'"
-        )
-    unknown = sorted(set(only) - settings.candidates.keys())
-    if unknown:
-        raise ValueError(
-            f"there is no candidate {', '.join(unknown)}; {settings.name} has "
-            f"{', '.join(settings.candidates)}"
-        )
+    command.check("comparison", "candidate", settings.name, settings.candidates, only)
     runs.check_study(settings, output_dir)
 
 
@@ -105,14 +93,14 @@ def measure(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> li
     return failed
 
 
-def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, command: str) -> "Results":
+def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, typed: str) -> "Results":
     """Writes the page, the CSV files and the pictures of what is finished.
 
     Args:
         settings: The comparison.
         data_dir: Folder with what the user downloaded; the splits are searched for equal images.
         output_dir: The comparison's folder.
-        command: What the user typed.
+        typed: The command that the user typed.
 
     Returns:
         The figures.
@@ -131,9 +119,7 @@ def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, comman
     for name, (panels, columns) in pictures.items():
         if panels:
             drawing.save_png(panels, output_dir / f"{name}.png", columns)
-    partial = output_dir / f".{PAGE}.partial"
-    partial.write_text(page.render(figures, command), encoding="utf-8")
-    partial.replace(output_dir / PAGE)
+    records.write_text(output_dir / PAGE, page.render(figures, typed))
     return figures
 
 
@@ -148,7 +134,7 @@ def _duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -
     path = output_dir / _DUPLICATES
     if not path.exists():
         found = in_fresh_process(_find_duplicates, settings, data_dir, output_dir)
-        write_json(path, found)
+        records.write_json(path, found)
     return json.loads(path.read_text())
 
 

@@ -144,15 +144,6 @@ def console(results: Results) -> list[Sequence[str]]:
     return rows
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of as many cells each as lines of text, their columns below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def _scores(name: str, score: Score | None) -> dict[str, Any]:
     row: dict[str, Any] = {f"{name}_images": score.images if score else ""} if name != "test" else {}
     for figure in ("accuracy", "macro_f1"):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kfer.comparison import command
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
 from kfer.pipeline.console import log_to_console
@@ -30,47 +31,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output_dir = Path(options.output_dir or Path("study_output") / settings.name).absolute()
         study.check(settings, output_dir, options.only)
         failed = [] if options.report_only else study.train(settings, output_dir, options.only)
-        command = f"python -m kfer.study {shlex.join(typed)}"
-        results = study.report(settings, output_dir, command)
+        said = f"python -m kfer.study {shlex.join(typed)}"
+        results = study.report(settings, output_dir, said)
     except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
         print(f"kfer.study: {error}", file=sys.stderr)
         return 2
     # Late, for what holds the figures is imported late.
-    from kfer.comparison.tables import aligned
     from kfer.study import tables
 
-    print(f"\n{aligned(tables.console(results))}")
-    print(f"\nPage: {output_dir / study.PAGE}")
+    print(command.summary(tables.console(results), output_dir / study.PAGE))
     if failed:
         print("\nfailed:\n  " + "\n  ".join(failed), file=sys.stderr)
-        return 1
-    return 0
+    return 1 if failed else 0
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
-    parser = argparse.ArgumentParser(
-        prog="python -m kfer.study",
-        description="Trains one pipeline in several variants and with several seeds, and compares them "
-        "on one page. What is finished is not trained again; what was stopped goes on after its last "
-        "epoch.",
-        epilog="Any setting of the pipeline can be given by its name, such as --training.epochs 3, and "
-        "so can the study's: --seeds 0,1, --resamples 500.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("settings_file", help="a Python file that defines `settings`, a StudySettings")
-    parser.add_argument("--data-dir", help="folder with the downloaded datasets, one subfolder each")
-    parser.add_argument("--output-dir", help="folder of the results [study_output/<name>]")
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="VARIANT",
-        help="train this variant; may be repeated",
-    )
-    parser.add_argument(
-        "--report-only",
-        action="store_true",
-        help="train nothing: write the page of what is finished, also beside a training",
+    parser = command.parser(
+        "study",
+        StudySettings.__name__,
+        "variant",
+        "Trains one pipeline in several variants and with several seeds, and compares them on one page.",
+        "Any setting of the pipeline can be given by its name, such as --training.epochs 3, and so can "
+        "the study's: --seeds 0,1, --resamples 500.",
     )
     fields = StudySettings.__dataclass_fields__
     names = [*fields, *(name for name, _, _ in config.describe(PipelineSettings()))]

@@ -1,10 +1,8 @@
 """The study as one self-contained HTML file."""
 
-import time
 from pathlib import Path
 from typing import Any
 
-import kfer
 from kfer.comparison import provenance
 from kfer.comparison.drawing import on_page
 from kfer.pipeline import config
@@ -25,9 +23,7 @@ def render(results: Results, command: str) -> str:
     settings = results.settings
     template = templates.environment(Path(__file__).parent).get_template("study.html")
     return template.render(
-        name=settings.name,
-        version=kfer.__version__,
-        written=time.strftime("%Y-%m-%d %H:%M"),
+        **provenance.facts(settings.name, command, _PACKAGES),
         words={
             "compared": words.compared(results),
             "outcome": words.outcome(results),
@@ -42,7 +38,6 @@ def render(results: Results, command: str) -> str:
         figures=on_page("figure", plots.figures(results)),
         weights=on_page("weight", plots.weights(results)),
         variants={name: tables.changes(changes) for name, changes in settings.variants.items()},
-        made=provenance.made(command, _PACKAGES),
         settings=[
             (name, config.as_text(value), text)
             for name, value, text in config.describe(settings)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from kfer.comparison.drawing import COLOURS, Panel, as_rows, look, write_value
+from kfer.comparison.drawing import COLOURS, Panel, as_rows, look, plot_epochs, write_value
 from kfer.study.results import Figure, Results, Row
 
 #: A variant that learns the task alone, and one that learns it with others.
@@ -96,24 +96,15 @@ def _weights(results: Results, rows: list[Row], column: str) -> Callable[[Axes],
         for row in rows:
             own = look(order.index(row.variant))
             for number, run in enumerate(row.runs):
-                axes.plot(
-                    [epoch["epoch"] for epoch in run.history],
-                    [epoch.get(column, np.nan) for epoch in run.history],
-                    linestyle=own.stroke,
-                    marker=own.marker,
-                    markersize=4,
-                    linewidth=1.8,
-                    color=own.colour,
-                    # The first lie above the others: fixed weights are those of several methods.
-                    zorder=3 - order.index(row.variant) / len(order),
-                    label=None if number else row.variant,
-                )
+                # The first lie above the others: fixed weights are those of several methods.
+                above = 3 - order.index(row.variant) / len(order)
+                label = None if number else row.variant
+                plot_epochs(axes, run.history, column, own, label, zorder=above)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.set(xlabel="epoch", ylabel="weight")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylabel("weight")
         axes.legend(
             fontsize=9, handlelength=3.2, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.16)
         )

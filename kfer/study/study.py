@@ -1,6 +1,5 @@
 """The whole study: every variant with every seed, and the page."""
 
-import importlib.util
 import logging
 from collections.abc import Collection
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from kfer.comparison import records, runs
+from kfer.comparison import command, records, runs
 from kfer.comparison.processes import run_apart
 from kfer.study import variant
 from kfer.study.settings import StudySettings
@@ -33,17 +32,7 @@ def check(settings: StudySettings, output_dir: Path, only: Collection[str] = ())
         ModuleNotFoundError: The page cannot be drawn.
         ValueError: A name is unknown, or the folder is another study's.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError(
-            "the study's charts need matplotlib, which is not installed; install it by "
-            "pip install 'kfer[plots]'"
-        )
-    unknown = sorted(set(only) - settings.variants.keys())
-    if unknown:
-        raise ValueError(
-            f"there is no variant {', '.join(unknown)}; {settings.name} has "
-            f"{', '.join(settings.variants)}"
-        )
+    command.check("study", "variant", settings.name, settings.variants, only)
     records.claim(output_dir, "study", settings.name)
 
 
@@ -89,13 +78,13 @@ def train(settings: StudySettings, output_dir: Path, only: Collection[str] = ())
         return failed
 
 
-def report(settings: StudySettings, output_dir: Path, command: str) -> "Results":
+def report(settings: StudySettings, output_dir: Path, typed: str) -> "Results":
     """Writes the page, the CSV files and the pictures of what is finished.
 
     Args:
         settings: The study.
         output_dir: Its folder.
-        command: What the user typed.
+        typed: The command that the user typed.
 
     Returns:
         The figures.
@@ -109,7 +98,5 @@ def report(settings: StudySettings, output_dir: Path, command: str) -> "Results"
     for name, panels in {"figures": plots.figures(found), "weights": plots.weights(found)}.items():
         if panels:
             drawing.save_png(panels, output_dir / f"{name}.png", columns=2)
-    partial = output_dir / f".{PAGE}.partial"
-    partial.write_text(page.render(found, command), encoding="utf-8")
-    partial.replace(output_dir / PAGE)
+    records.write_text(output_dir / PAGE, page.render(found, typed))
     return found

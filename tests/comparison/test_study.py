@@ -9,46 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
 import filelock
 import numpy as np
 import pytest
+from html_page import Page, words
 
 from kfer.comparison import __main__ as command
 from kfer.comparison import costs, runs, study
 from kfer.comparison.processes import Ending
 
 PROJECT = Path(__file__).parents[2]
-
-
-class _Page(HTMLParser):
-    """The page's words, ids and links to elsewhere."""
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.words, self.ids, self.outside, self.references = "", [], [], []
-        self._silent = False
-        self.feed(page.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attributes}
-        self._silent = tag == "style"
-        self.ids += [given["id"]] if "id" in given else []
-        links = [given[name] for name in ("src", "href", "xlink:href") if name in given]
-        self.outside += [link for link in links if not link.startswith("#")]
-        self.references += [link[1:] for link in links if link.startswith("#")]
-        self.references += re.findall(r"url\(#([^)]*)\)", " ".join(given.values()))
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.words += data
-
-
-def words(page: Path) -> str:
-    return " ".join(_Page(page).words.split())
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +56,7 @@ def test_the_page_says_what_was_found(written):
 
 def test_the_page_stands_alone_and_its_drawings_do_not_mix(written):
     folder, _ = written
-    page = _Page(folder / study.PAGE)
+    page = Page(folder / study.PAGE)
     assert page.outside == []
     assert len(page.ids) == len(set(page.ids)) > 50
     assert set(page.references) <= set(page.ids)

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
 import filelock
 import numpy as np
 import pytest
+from html_page import Page, words
 
 from kfer.comparison import runs
 from kfer.comparison.processes import Ending
@@ -23,31 +23,6 @@ from kfer.study import StudySettings, study, variant
 from kfer.study import __main__ as command
 
 PROJECT = Path(__file__).parents[2]
-
-
-class _Page(HTMLParser):
-    """The page's words, ids and links to elsewhere."""
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.words, self.ids, self.outside = "", [], []
-        self._silent = False
-        self.feed(page.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attributes}
-        self._silent = tag == "style"
-        self.ids += [given["id"]] if "id" in given else []
-        links = [given[name] for name in ("src", "href", "xlink:href") if name in given]
-        self.outside += [link for link in links if not link.startswith("#")]
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.words += data
-
-
-def words(page: Path) -> str:
-    return " ".join(_Page(page).words.split())
 
 
 def points(value: float) -> str:
@@ -84,7 +59,7 @@ def test_the_page_marks_what_is_more_than_chance(tmp_path: Path, settings, write
 def test_the_page_stands_alone_and_its_drawings_do_not_mix(tmp_path: Path, settings, write_study):
     write_study(tmp_path)
     study.report(settings, tmp_path, "command")
-    page = _Page(tmp_path / study.PAGE)
+    page = Page(tmp_path / study.PAGE)
     assert page.outside == []
     assert len(page.ids) == len(set(page.ids)) > 50
     text = (tmp_path / study.PAGE).read_text()
