@@ -31,10 +31,10 @@ settings = PipelineSettings(
     },
     data=DataSettings(
         sources=(
-            SourceSettings("fer2013", weight=0.75),
+            SourceSettings("fer2013", weight=0.7),
             SourceSettings(
                 "lfw",
-                weight=0.25,
+                weight=0.3,
                 # The middle 130 of 250 pixels: the face without its surroundings.
                 central_crop=0.52,
                 pairs_dataset="lfw/pairs",
@@ -53,8 +53,9 @@ settings = PipelineSettings(
     ),
     training=TrainingSettings(
         epochs=16,
-        batch_size=32,
+        batch_size=64,
         learning_rate=4e-3,
+        average=0.999,
     ),
     tuning=TuningSettings(trials=2, epochs=1, example_share=0.2),
     evaluation=EvaluationSettings(min_expression_accuracy=0.60, min_verification_accuracy=0.75),

@@ -6,7 +6,7 @@ Command: python -m kfer.study pipelines/multitask_study.py --data-dir DIR
 Data: DIR/fer2013/archive.zip and DIR/lfw/lfw-deepfunneled.tgz with LFW's pairsDevTest.txt and pairs*.txt;
     docs/datasets.md says where to get them. All is as in pipelines/fer2013_lfw.py: PrivateTest and View
     1's pairs, of people whom nobody trains on, are used once a run, when its training has ended.
-Fair: networks of one seed see the same batches, three quarters of them FER2013 and one quarter LFW; one
+Fair: networks of one seed see the same batches, seven tenths of them FER2013, the rest LFW; one
     that learns a task alone gets no loss from the other's labels.
 Time: a run has as many epochs as pipelines/fer2013_lfw.py, and there are eight; gradnorm and pcgrad may
     take twice as long as the others. A study that was stopped goes on where it was.
