@@ -31,8 +31,8 @@ def test_files_that_the_readme_names_exist():
 
 
 def test_options_that_the_readme_names_exist():
-    from kfer.pipeline.config import override
     from kfer.settings import PipelineSettings
+    from kfer.settings.dotted import override
 
     settings = re.findall(r"--(\w+\.[\w.]+) (\S+)", README.read_text())
     assert settings

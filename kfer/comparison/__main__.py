@@ -12,6 +12,7 @@ from kfer.comparison.settings import ComparisonSettings
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
 from kfer.pipeline.console import log_to_console
+from kfer.settings import dotted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options, overrides = _parse(typed)
         settings = config.load_settings(options.settings_file, ComparisonSettings)
-        settings = config.override(settings, overrides)
+        settings = dotted.override(settings, overrides)
         output_dir = Path(options.output_dir or Path("comparison_output") / settings.name).absolute()
         study.check(settings, output_dir, options.only)
         data_dir, failed = options.data_dir or "", []

@@ -6,8 +6,8 @@ from typing import Any
 from kfer.comparison import plots, provenance, statistics, words
 from kfer.comparison.drawing import on_page
 from kfer.comparison.results import FinishedRun, Results
-from kfer.pipeline import config
 from kfer.pipeline.report import templates
+from kfer.settings import dotted
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert", "scipy", "matplotlib")
 
@@ -94,10 +94,10 @@ def _duplicates(results: Results) -> list[dict[str, Any]]:
 
 def _settings(results: Results) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, Any, str]] = []
-    for name, value, text in config.describe(results.settings):
+    for name, value, text in dotted.describe(results.settings):
         if name == "candidates":
             for candidate, model in results.settings.candidates.items():
-                rows.extend(config.describe(model, f"candidates.{candidate}."))
+                rows.extend(dotted.describe(model, f"candidates.{candidate}."))
         else:
             rows.append((name, value, text))
-    return [(name, config.as_text(value), text) for name, value, text in rows]
+    return [(name, dotted.as_text(value), text) for name, value, text in rows]

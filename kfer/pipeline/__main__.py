@@ -15,7 +15,7 @@ from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
 from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run
 from kfer.pipeline.summary import peak_memory_gb, summary_rows
-from kfer.settings import PipelineSettings
+from kfer.settings import PipelineSettings, dotted
 
 _EPILOG = (
     "Any setting can be given by its name, such as --training.epochs 3. They are, with their values:\n"
@@ -68,7 +68,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     if "-h" in arguments or "--help" in arguments:
         parser.epilog = _EPILOG + _describe_settings(arguments)
     fields = PipelineSettings.__dataclass_fields__
-    names = [name for name, _, _ in config.describe(PipelineSettings())]
+    names = [name for name, _, _ in dotted.describe(PipelineSettings())]
     own, overrides = separate(arguments, parser, fields, names)
     return parser.parse_args(own), overrides
 
@@ -77,8 +77,8 @@ def _describe_settings(arguments: list[str]) -> str:
     file = next((argument for argument in arguments if argument.endswith(".py")), None)
     settings = config.load_settings(file) if file else PipelineSettings()
     lines = []
-    for name, value, text in config.describe(settings):
-        lines.append(f"  --{name} {config.as_text(value)}")
+    for name, value, text in dotted.describe(settings):
+        lines.append(f"  --{name} {dotted.as_text(value)}")
         lines.append(textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
     return "\n".join(lines)
 
@@ -90,7 +90,7 @@ def _settings(options: argparse.Namespace, overrides: dict[str, str]) -> Pipelin
     for name in ("data_dir", "pipeline_root"):
         if getattr(options, name) is not None:
             overrides = {name: getattr(options, name), **overrides}
-    return config.override(settings, overrides)
+    return dotted.override(settings, overrides)
 
 
 def _run(settings: PipelineSettings, root: Path, options: argparse.Namespace) -> int:

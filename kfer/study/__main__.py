@@ -12,7 +12,7 @@ from kfer.comparison import command
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
 from kfer.pipeline.console import log_to_console
-from kfer.settings import PipelineSettings
+from kfer.settings import PipelineSettings, dotted
 from kfer.study import study
 from kfer.study.settings import StudySettings
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = sys.argv[1:] if arguments is None else list(arguments)
     try:
         options, overrides = _parse(typed)
-        settings = config.override(config.load_settings(options.settings_file, StudySettings), overrides)
+        settings = dotted.override(config.load_settings(options.settings_file, StudySettings), overrides)
         if options.data_dir is not None:
             base = dataclasses.replace(settings.base, data_dir=options.data_dir)
             settings = dataclasses.replace(settings, base=base)
@@ -55,7 +55,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
         "the study's: --seeds 0,1, --resamples 500.",
     )
     fields = StudySettings.__dataclass_fields__
-    names = [*fields, *(name for name, _, _ in config.describe(PipelineSettings()))]
+    names = [*fields, *(name for name, _, _ in dotted.describe(PipelineSettings()))]
     own, overrides = separate(arguments, parser, fields, names)
     return parser.parse_args(own), {_whole(name): value for name, value in overrides.items()}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from kfer.comparison import provenance
 from kfer.comparison.drawing import on_page
-from kfer.pipeline import config
 from kfer.pipeline.report import templates
+from kfer.settings import dotted
 from kfer.study import plots, tables, words
 from kfer.study.results import FinishedRun, Results
 
@@ -39,8 +39,8 @@ def render(results: Results, command: str) -> str:
         weights=on_page("weight", plots.weights(results)),
         variants={name: tables.changes(changes) for name, changes in settings.variants.items()},
         settings=[
-            (name, config.as_text(value), text)
-            for name, value, text in config.describe(settings)
+            (name, dotted.as_text(value), text)
+            for name, value, text in dotted.describe(settings)
             if name != "variants"
         ],
     )

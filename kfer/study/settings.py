@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kfer import spec
-from kfer.pipeline import config
-from kfer.settings import PipelineSettings, active
+from kfer.settings import PipelineSettings, active, dotted
 from kfer.settings.training import WEIGHTING_ARGUMENTS
 
 #: The tasks whose figures are compared.
@@ -101,7 +100,7 @@ class StudySettings:
 
     def variant(self, name: str, seed: int) -> PipelineSettings:
         """The pipeline's settings of a variant with a seed."""
-        changed = config.override(self.base, self.variants[name])
+        changed = dotted.override(self.base, self.variants[name])
         return dataclasses.replace(changed, training=dataclasses.replace(changed.training, seed=seed))
 
     def learned(self, name: str) -> tuple[str, ...]:

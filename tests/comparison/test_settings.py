@@ -4,7 +4,14 @@ import pytest
 
 from kfer.comparison import ComparisonSettings
 from kfer.pipeline import config
-from kfer.settings import DataSettings, ModelSettings, SourceSettings, TaskSettings, TrainingSettings
+from kfer.settings import (
+    DataSettings,
+    ModelSettings,
+    SourceSettings,
+    TaskSettings,
+    TrainingSettings,
+    dotted,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -43,10 +50,10 @@ def test_what_makes_no_comparison_is_refused(changes, message):
 
 
 def test_settings_are_overridden_by_name():
-    changed = config.override(make(), {"training.epochs": "3", "seeds": "0,1", "timed_steps": "4"})
+    changed = dotted.override(make(), {"training.epochs": "3", "seeds": "0,1", "timed_steps": "4"})
     assert (changed.training.epochs, changed.seeds, changed.timed_steps) == (3, (0, 1), 4)
     with pytest.raises(ValueError, match=r"there is no setting 'training\.epoch'"):
-        config.override(make(), {"training.epoch": "3"})
+        dotted.override(make(), {"training.epoch": "3"})
 
 
 def test_the_study_of_the_large_backbones_can_be_read():

@@ -2,8 +2,7 @@ import dataclasses
 
 import pytest
 
-from kfer.pipeline import config
-from kfer.settings import EvaluationSettings, PipelineSettings, TaskSettings, TuningSettings
+from kfer.settings import EvaluationSettings, PipelineSettings, TaskSettings, TuningSettings, dotted
 
 ACTION_UNITS = {"units": TaskSettings("multi_label", names=("1",))}
 VOTES = {"expression": TaskSettings("soft_classes", names=("a", "b"), feature="votes")}
@@ -75,7 +74,7 @@ def test_who_learns_a_task_alone_is_found(make_study):
 
 
 def test_settings_are_overridden_by_name(make_study):
-    changed = config.override(make_study(), {"base.training.epochs": "7", "seeds": "1,2"})
+    changed = dotted.override(make_study(), {"base.training.epochs": "7", "seeds": "1,2"})
     assert changed.seeds == (1, 2)
     assert changed.variant("uncertainty", 2).training.epochs == 7
 

@@ -12,13 +12,12 @@ import numpy as np
 
 import kfer
 from kfer import spec
-from kfer.pipeline import config
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
 from kfer.pipeline.report import charts, figures, templates
 from kfer.pipeline.report.faces import Face, Split, images_per_person
-from kfer.settings import PipelineSettings
+from kfer.settings import PipelineSettings, dotted
 
 _SHOWN, _MIX_UPS = 18, 8
 Outputs = Mapping[str, Mapping[str, Artifact]]
@@ -63,7 +62,7 @@ def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], output
             exports=_exports(outputs),
             lineage=_lineage(root, nodes, outputs),
             settings=[
-                (name, config.as_text(value), text) for name, value, text in config.describe(settings)
+                (name, dotted.as_text(value), text) for name, value, text in dotted.describe(settings)
             ],
         )
     )

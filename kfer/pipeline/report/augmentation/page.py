@@ -13,9 +13,9 @@ import kfer
 from kfer import spec
 from kfer.augmentation import MIX, augment_batch, mixed_name
 from kfer.datasets import drawing
-from kfer.pipeline import config
 from kfer.pipeline.report import templates
 from kfer.pipeline.report.faces import Face, data_uri
+from kfer.settings import dotted
 from kfer.settings.augmentation import FACES, AugmentationSettings
 
 #: Faces in a row.
@@ -39,7 +39,7 @@ _FURTHER: Mapping[str, Mapping[str, Any]] = {
     "cutmix": {"cutmix": 1.0},
 }
 _OFF = dataclasses.replace(FACES, strength=0).scaled()
-_TEXTS = {name: text for name, _, text in config.describe(FACES)}
+_TEXTS = {name: text for name, _, text in dotted.describe(FACES)}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def render(size: int = 48, seed: int = 0, strength: float = 1.0, image: np.ndarr
             sections=sections,
             everything=_rows(FACES, "strength", faces, seed, strength),
             settings=[
-                (name, config.as_text(value), text) for name, value, text in config.describe(FACES)
+                (name, dotted.as_text(value), text) for name, value, text in dotted.describe(FACES)
             ],
         )
     )
