@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kfer.comparison import command, study
 from kfer.comparison.settings import ComparisonSettings
+from kfer.console import log_to_console
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
-from kfer.pipeline.console import log_to_console
 from kfer.settings import dotted
 
 

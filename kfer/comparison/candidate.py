@@ -9,8 +9,8 @@ import numpy as np
 
 from kfer import datasets, evaluation, input_pipeline, models, spec, training
 from kfer.comparison import runs
-from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
+from kfer.files import write_json
 from kfer.settings import EvaluationSettings, labels_of
 
 #: What epochs are compared by.

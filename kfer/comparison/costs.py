@@ -19,10 +19,10 @@ import filelock
 
 from kfer import spec
 from kfer.comparison import provenance, runs
-from kfer.comparison.processes import in_fresh_process
-from kfer.comparison.records import write_json
 from kfer.comparison.settings import ComparisonSettings
+from kfer.files import write_json
 from kfer.pipeline.summary import peak_memory_gb
+from kfer.processes import in_fresh_process
 
 if TYPE_CHECKING:
     import numpy as np

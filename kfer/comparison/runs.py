@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfer.comparison.records import claim, differences, write_json
 from kfer.comparison.settings import ComparisonSettings
+from kfer.files import claim, differences, write_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfer import spec
-from kfer.comparison import command, costs, records, runs
-from kfer.comparison.processes import in_fresh_process, run_apart
+from kfer import files, spec
+from kfer.comparison import command, costs, runs
 from kfer.comparison.settings import ComparisonSettings
+from kfer.processes import in_fresh_process, run_apart
 
 if TYPE_CHECKING:
     from kfer.comparison.results import Results
@@ -119,7 +119,7 @@ def report(settings: ComparisonSettings, data_dir: str, output_dir: Path, typed:
     for name, (panels, columns) in pictures.items():
         if panels:
             drawing.save_png(panels, output_dir / f"{name}.png", columns)
-    records.write_text(output_dir / PAGE, page.render(figures, typed))
+    files.write_text(output_dir / PAGE, page.render(figures, typed))
     return figures
 
 
@@ -134,7 +134,7 @@ def _duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -
     path = output_dir / _DUPLICATES
     if not path.exists():
         found = in_fresh_process(_find_duplicates, settings, data_dir, output_dir)
-        records.write_json(path, found)
+        files.write_json(path, found)
     return json.loads(path.read_text())
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kfer.comparison.records import write_csv
 from kfer.comparison.results import FinishedRun, Results, Run, Score
+from kfer.files import write_csv
 
 _COSTS = (
     "parameters",

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from kfer.console import log_to_console
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
-from kfer.pipeline.console import log_to_console
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
 from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kfer.comparison import command
+from kfer.console import log_to_console
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
-from kfer.pipeline.console import log_to_console
 from kfer.settings import PipelineSettings, dotted
 from kfer.study import study
 from kfer.study.settings import StudySettings

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from kfer.comparison import command, records, runs
-from kfer.comparison.processes import run_apart
+from kfer import files
+from kfer.comparison import command, runs
+from kfer.processes import run_apart
 from kfer.study import variant
 from kfer.study.settings import StudySettings
 
@@ -33,7 +34,7 @@ def check(settings: StudySettings, output_dir: Path, only: Collection[str] = ())
         ValueError: A name is unknown, or the folder is another study's.
     """
     command.check("study", "variant", settings.name, settings.variants, only)
-    records.claim(output_dir, "study", settings.name)
+    files.claim(output_dir, "study", settings.name)
 
 
 def train(settings: StudySettings, output_dir: Path, only: Collection[str] = ()) -> list[str]:
@@ -98,5 +99,5 @@ def report(settings: StudySettings, output_dir: Path, typed: str) -> "Results":
     for name, panels in {"figures": plots.figures(found), "weights": plots.weights(found)}.items():
         if panels:
             drawing.save_png(panels, output_dir / f"{name}.png", columns=2)
-    records.write_text(output_dir / PAGE, page.render(found, typed))
+    files.write_text(output_dir / PAGE, page.render(found, typed))
     return found

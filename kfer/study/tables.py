@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfer.comparison.records import write_csv
+from kfer.files import write_csv
 from kfer.metrics import Interval
 from kfer.study.results import FIGURES, Figure, FinishedRun, Results, Row, Run
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfer.comparison import records, runs
+from kfer import files
+from kfer.comparison import runs
 from kfer.pipeline.component import LatestBlessed, Node
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import COMPLETE, MetadataStore, canonical_json, plain
@@ -68,10 +69,10 @@ def run(settings: StudySettings, name: str, seed: int, output_dir: Path) -> None
         model_run = _place(trained, "Trainer", "model_run", root)
         if trained.states["Trainer"] == COMPLETE:
             # Before the Evaluator, whose memory is not the training's.
-            records.write_json(folder / _MEMORY, {"model_run": model_run, "memory_gb": peak_memory_gb()})
+            files.write_json(folder / _MEMORY, {"model_run": model_run, "memory_gb": peak_memory_gb()})
         judged = _run(nodes, chosen, root, "Evaluator")
     result = {
-        "settings": {group: records.plain(getattr(chosen, group)) for group in GROUPS},
+        "settings": {group: files.plain(getattr(chosen, group)) for group in GROUPS},
         "artifacts": {
             "model_run": model_run,
             "evaluation": _place(judged, "Evaluator", "evaluation", root),
@@ -79,7 +80,7 @@ def run(settings: StudySettings, name: str, seed: int, output_dir: Path) -> None
         },
         "memory_gb": _memory(folder, model_run),
     }
-    records.write_json(folder / runs.RESULT, result)
+    files.write_json(folder / runs.RESULT, result)
 
 
 def graph(settings: StudySettings, chosen: PipelineSettings, root: Path) -> list[Node]:
@@ -124,7 +125,7 @@ def result(settings: StudySettings, name: str, seed: int, output_dir: Path) -> d
     different = [
         text
         for group in GROUPS
-        for text in records.differences(getattr(chosen, group), found["settings"].get(group), group)
+        for text in files.differences(getattr(chosen, group), found["settings"].get(group), group)
     ]
     if different:
         raise ValueError(f"the results that are there are of other settings: {'; '.join(different)}")

@@ -19,7 +19,7 @@ from html_page import Page, words
 
 from kfer.comparison import __main__ as command
 from kfer.comparison import costs, runs, study
-from kfer.comparison.processes import Ending
+from kfer.processes import Ending
 
 PROJECT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kfer import metrics, spec
-from kfer.comparison import records, runs
+from kfer import files, metrics, spec
+from kfer.comparison import runs
 from kfer.settings import (
     DataSettings,
     ModelSettings,
@@ -130,7 +130,7 @@ def write_run(settings: StudySettings, output_dir: Path, name: str, seed: int = 
     chosen = settings.variant(name, seed)
     artifacts = {"model_run": model_run, "evaluation": evaluation, "transformed_examples": examples}
     result = {
-        "settings": {group: records.plain(getattr(chosen, group)) for group in variant.GROUPS},
+        "settings": {group: files.plain(getattr(chosen, group)) for group in variant.GROUPS},
         "artifacts": {kind: str(place.relative_to(root)) for kind, place in artifacts.items()},
         "memory_gb": 1.25,
     }

@@ -16,9 +16,9 @@ import pytest
 from html_page import Page, words
 
 from kfer.comparison import runs
-from kfer.comparison.processes import Ending
 from kfer.pipeline import config
 from kfer.pipeline.metadata import MetadataStore
+from kfer.processes import Ending
 from kfer.study import StudySettings, study, variant
 from kfer.study import __main__ as command
 

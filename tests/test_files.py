@@ -5,28 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from kfer.comparison import records
+from kfer import files
 from kfer.settings import TaskSettings, TrainingSettings, default_tasks
 
 
 def differences(value: object, found: object) -> list[str]:
-    return list(records.differences(value, found, "given"))
+    return list(files.differences(value, found, "given"))
 
 
 def test_equal_settings_do_not_differ():
     for value in (TrainingSettings(), default_tasks(), (1, 2), 0.5):
-        assert differences(value, records.plain(value)) == []
+        assert differences(value, files.plain(value)) == []
 
 
 def test_a_changed_field_is_named():
-    found = records.plain(TrainingSettings(epochs=3))
+    found = files.plain(TrainingSettings(epochs=3))
     assert differences(TrainingSettings(epochs=4), found) == ["given.epochs was 3 and is 4"]
 
 
 def test_a_changed_field_of_settings_in_a_mapping_is_named():
     tasks = default_tasks()
     changed = {**tasks, "identity": dataclasses.replace(tasks["identity"], weight=0.0)}
-    assert differences(changed, records.plain(tasks)) == ["given.identity.weight was 0.1 and is 0.0"]
+    assert differences(changed, files.plain(tasks)) == ["given.identity.weight was 0.1 and is 0.0"]
 
 
 def test_another_key_makes_mappings_different():
@@ -35,7 +35,7 @@ def test_another_key_makes_mappings_different():
 
 
 def test_a_setting_that_came_later_must_have_its_default():
-    found = {"expression": records.plain(TaskSettings(names=("a", "b")))}
+    found = {"expression": files.plain(TaskSettings(names=("a", "b")))}
     del found["expression"]["dropout"]
     assert differences({"expression": TaskSettings(names=("a", "b"))}, found) == []
     (said,) = differences({"expression": TaskSettings(names=("a", "b"), dropout=0.5)}, found)
@@ -43,15 +43,15 @@ def test_a_setting_that_came_later_must_have_its_default():
 
 
 def test_a_table_has_the_columns_of_all_rows(tmp_path: Path):
-    records.write_csv(tmp_path / "table.csv", [{"a": 1}, {"a": 2, "b": "x"}])
+    files.write_csv(tmp_path / "table.csv", [{"a": 1}, {"a": 2, "b": "x"}])
     with (tmp_path / "table.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [{"a": "1", "b": ""}, {"a": "2", "b": "x"}]
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
 def test_a_folder_has_one_owner(tmp_path: Path):
-    records.claim(tmp_path / "new", "study", "mine")
-    records.claim(tmp_path / "new", "study", "mine")
+    files.claim(tmp_path / "new", "study", "mine")
+    files.claim(tmp_path / "new", "study", "mine")
     with pytest.raises(ValueError, match=r"holds the study 'mine', this one is 'yours': give another"):
-        records.claim(tmp_path / "new", "study", "yours")
+        files.claim(tmp_path / "new", "study", "yours")
     assert json.loads((tmp_path / "new" / "study.json").read_text()) == {"name": "mine"}

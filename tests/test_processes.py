@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kfer.comparison import runs
-from kfer.comparison.processes import Ending, in_fresh_process, run_apart
+from kfer.processes import Ending, in_fresh_process, run_apart
 
 
 def test_a_process_that_does_its_work_has_no_reason():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
-from kfer.pipeline.console import log_to_console
+from kfer.console import log_to_console
 
 P = ParamSpec("P")
 T = TypeVar("T")
