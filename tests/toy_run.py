@@ -229,19 +229,20 @@ def fill(name: str, made: dict[str, artifacts.Artifact], root: Path, settings: P
         trials = [
             {
                 "trial": str(i),
-                "values": {"learning_rate": rate},
+                "values": {"training.learning_rate": rate},
                 "score": score,
+                "failure": "",
                 # The rate that the schedule ended with must not stand for the trial's.
-                "metrics": {"epoch": 1.0, "learning_rate": 0.0, "val_expression_accuracy": score},
+                "figures": {"epoch": 1.0, "learning_rate": 0.0, "val_expression_accuracy": score},
             }
             for i, (rate, score) in enumerate([(0.002, 0.71), (0.0041, 0.78), (0.0007, 0.64)])
         ]
         write(made["tuner_results"], "trials.json", trials)
-        write(made["best_hyperparameters"], "best_values.json", {"learning_rate": 0.0041})
+        write(made["best_hyperparameters"], "best_values.json", {"training.learning_rate": 0.0041})
     elif name == "Trainer":
         write(made["model_run"], "history.csv", history(settings))
         facts = {"backbone": "compact", "num_parameters": 2812345, "num_examples": 420}
-        facts |= {"num_identities": 40, "epochs": 12, "values": {"learning_rate": 0.0041}}
+        facts |= {"num_identities": 40, "epochs": 12, "values": {"training.learning_rate": 0.0041}}
         facts["stages"] = [
             {
                 "epochs": epochs,

@@ -78,11 +78,11 @@ class TransformGraph(Artifact):
 class HyperParameters(Artifact):
     """`best_values.json` and, where trials were made, Keras Tuner's `best_hyperparameters.txt`."""
 
-    def best_values(self) -> dict[str, float]:
-        """Names of training settings with the values that the search found best."""
+    def best_values(self) -> dict[str, Any]:
+        """Dotted names of settings, with the values that the search found best."""
         return json.loads((self.path / "best_values.json").read_text())
 
-    def write_best_values(self, values: Mapping[str, float]) -> None:
+    def write_best_values(self, values: Mapping[str, Any]) -> None:
         """Writes what `best_values` reads."""
         (self.path / "best_values.json").write_text(json.dumps(dict(values), indent=1))
 

@@ -15,6 +15,7 @@ from kfer.pipeline.components import (
     transform,
     tuner,
 )
+from kfer.pipeline.studied import best_values
 from kfer.settings import PipelineSettings
 
 
@@ -24,6 +25,10 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
     Args:
         settings: The pipeline's settings.
         root: The pipeline root; datasets are prepared under it.
+
+    Raises:
+        FileNotFoundError: There is no such file as `settings.tuning.study`.
+        ValueError: It is no study's.
     """
     examples = example_gen(
         data=settings.data,
@@ -50,6 +55,8 @@ def build(settings: PipelineSettings, root: Path) -> list[Node]:
         training=settings.training,
         tasks=settings.tasks,
         tuning=settings.tuning,
+        # Not its file's name alone: the cache is to know what it says.
+        studied=best_values(settings.tuning.study) if settings.tuning.study else {},
     )
     trained = trainer(
         transformed_examples=transformed["transformed_examples"],

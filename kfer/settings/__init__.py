@@ -20,4 +20,6 @@ from kfer.settings.tasks import default_tasks as default_tasks
 from kfer.settings.tasks import labels_of as labels_of
 from kfer.settings.training import FineTuningStage as FineTuningStage
 from kfer.settings.training import TrainingSettings as TrainingSettings
+from kfer.settings.tuning import MetricSettings as MetricSettings
+from kfer.settings.tuning import ParameterSettings as ParameterSettings
 from kfer.settings.tuning import TuningSettings as TuningSettings

@@ -19,7 +19,8 @@ def override(settings: T, overrides: Mapping[str, str]) -> T:
 
     Args:
         settings: What to start from, a settings dataclass.
-        overrides: Dotted names ("training.epochs", "data.sources.0.weight") to values as text.
+        overrides: Dotted names ("training.epochs", "data.sources.0.weight",
+            "tasks.identity.loss_arguments.margin") to values as text.
 
     Raises:
         ValueError: A name is unknown, or a value has the wrong type or is not allowed.
@@ -27,6 +28,29 @@ def override(settings: T, overrides: Mapping[str, str]) -> T:
     for name, text in overrides.items():
         settings = _replace(settings, name.split("."), text, name)
     return settings
+
+
+def value(settings: Any, name: str) -> Any:
+    """Returns what a setting is.
+
+    Args:
+        settings: A settings dataclass.
+        name: Dotted, as for `override`.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    found = {known: known_value for known, known_value, _ in describe(settings)}
+    if name in found:
+        return found[name]
+    # An entry of a mapping, such as a loss's argument.
+    whole, _, key = name.rpartition(".")
+    if isinstance(found.get(whole), Mapping) and key in found[whole]:
+        return found[whole][key]
+    if isinstance(found.get(whole), Mapping):
+        raise ValueError(f"{whole} has no {key!r}; it has {', '.join(found[whole]) or 'nothing'}")
+    override(settings, {name: ""})  # Its error names what there is.
+    raise ValueError(f"{name} is a group of settings")
 
 
 def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
@@ -42,8 +66,11 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
         items[int(head)] = _replace(items[int(head)], rest, text, name)
         return tuple(items)
     if isinstance(settings, Mapping):
+        # Keys may have dots of their own, as the names of what is searched have.
+        head = next((key for key in settings if f"{'.'.join(path)}.".startswith(f"{key}.")), head)
         if head not in settings:
             raise ValueError(f"{name}: {where} has {', '.join(settings)}; got {head!r}")
+        rest = path[head.count(".") + 1 :]
         if not rest:
             raise ValueError(
                 f"{name} is a group of settings; name one of them, such as "
@@ -64,9 +91,12 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
         whole = f"{where}.{head}".lstrip(".")
         if value == () and _kind_of_items(hint):
             raise ValueError(f"{name}: {whole} is empty; set it to {_example(hint, value)}")
-        if not (dataclasses.is_dataclass(value) or _kind_of_items(hint)):
+        if dataclasses.is_dataclass(value) or _kind_of_items(hint):
+            new = _replace(value, rest, text, name)
+        elif isinstance(value, Mapping) and len(rest) == 1:
+            new = {**value, rest[0]: _literal(text)}
+        else:
             raise ValueError(f"there is no setting {name!r}: {whole} is one value")
-        new = _replace(value, rest, text, name)
     else:
         try:
             new = _parse(text, hint)
@@ -172,11 +202,18 @@ def _parse_settings(values: Mapping[str, Any], kind: Any) -> Any:
         raise _NotAllowedError(str(error)) from error
 
 
+def _literal(text: str) -> Any:
+    """A Python literal, or the text itself where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def _literal_items(text: str) -> Sequence[Any]:
     """The items of "a,b", "(1, 2)" or "['a', 'b']"."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    value = _literal(text)
+    if value is text:
         return [item.strip() for item in text.split(",") if item.strip()]
     return value if isinstance(value, list | tuple) else [value]
 

@@ -58,6 +58,11 @@ class PipelineSettings:
         check_tasks(self.tasks)
         for name, task in active(self.tasks).items():
             self._check_augmentation(name, task)
+        if self.tuning.trials:
+            # Late: it takes these settings apart.
+            from kfer.settings.space import space
+
+            space(self)
 
     def _check_augmentation(self, name: str, task: TaskSettings) -> None:
         steps = self.augmentation.active() | {"policy_operations": self.augmentation.policy_operations}

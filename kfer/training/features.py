@@ -1,8 +1,10 @@
 """A frozen trunk's features: what it says of each example, found once."""
 
 import dataclasses
+import hashlib
 import logging
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +30,18 @@ class FeatureCache:
             its batches are not augmented.
         memory_budget_gb: The features of a split are held in memory up to this many GB (10**9 bytes),
             else mapped from disk.
+        shared_dir: Where features are kept for further runs with the same backbone; None keeps none.
     """
 
     examples: Decoded
     make_batches: Callable[[Decoded, int], tf.data.Dataset]
     memory_budget_gb: float
+    shared_dir: Path | None = None
 
 
-def with_features(trunk: keras.Model, examples: Decoded, memory_budget_gb: float, file: Path) -> Decoded:
+def with_features(
+    trunk: keras.Model, examples: Decoded, memory_budget_gb: float, file: Path, keep: bool = False
+) -> Decoded:
     """Returns the examples with a trunk's features in place of their images.
 
     Args:
@@ -43,27 +49,56 @@ def with_features(trunk: keras.Model, examples: Decoded, memory_budget_gb: float
         examples: Of any split.
         memory_budget_gb: As for `FeatureCache`.
         file: Where they are written if they need more; an .npy file, replaced where there is one.
+        keep: Whether they are written in any case, and read where they were.
 
     Returns:
         Examples whose images are float32 `[n, *trunk.output_shape[1:]]`.
     """
     shape = (len(examples), *trunk.output_shape[1:])
     size = 4 * math.prod(shape)
-    place = "in memory" if size <= memory_budget_gb * 1e9 else f"in {file}"
-    _log.info("the backbone is run once: %s GB of features are kept %s", f"{size / 1e9:.2g}", place)
-    if size <= memory_budget_gb * 1e9:
+    in_memory = size <= memory_budget_gb * 1e9
+    if keep and file.exists():
+        _log.info("the features of an earlier run with this backbone are taken from %s", file)
+    elif keep or not in_memory:
+        _log.info("the backbone is run once: %s GB of features are kept in %s", f"{size / 1e9:.2g}", file)
+        _write(trunk, examples.images, shape, file)
+    else:
+        _log.info("the backbone is run once: %s GB of features are kept in memory", f"{size / 1e9:.2g}")
         features = np.empty(shape, np.float32)
         for start, batch in _batches(trunk, examples.images):
             features[start : start + len(batch)] = batch
-    else:
-        # Not written through a memory map: on a full disk that kills the process.
-        with file.open("wb") as stream:
-            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            for _, batch in _batches(trunk, examples.images):
-                stream.write(np.ascontiguousarray(batch, "<f4").data)
-        features = np.load(file, mmap_mode="r")
+        return dataclasses.replace(examples, images=features)
+    features = np.load(file, mmap_mode=None if in_memory else "r")
     return dataclasses.replace(examples, images=features)
+
+
+def _write(trunk: keras.Model, images: np.ndarray, shape: tuple[int, ...], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may write the same file.
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    # Not written through a memory map: on a full disk that kills the process.
+    with partial.open("wb") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for _, batch in _batches(trunk, images):
+            stream.write(np.ascontiguousarray(batch, "<f4").data)
+    partial.replace(file)
+
+
+def shared_file(trunk: keras.Model, examples: Decoded, folder: Path) -> Path:
+    """Returns where features are kept that only depend on the trunk's weights and the examples.
+
+    Args:
+        trunk: As for `with_features`.
+        examples: Likewise.
+        folder: Of all such files.
+    """
+    digest = hashlib.sha256(repr((trunk.input_shape, trunk.output_shape, len(examples))).encode())
+    for weights in trunk.get_weights():
+        digest.update(np.ascontiguousarray(weights).data)
+    for image in examples.images[:: max(1, len(examples) // 16)]:
+        digest.update(np.ascontiguousarray(image).data)
+    return folder / f"features_{digest.hexdigest()[:16]}.npy"
 
 
 def _batches(trunk: keras.Model, images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

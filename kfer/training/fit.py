@@ -19,7 +19,7 @@ from kfer.training.averaging import Average
 from kfer.training.callbacks import Progress, Record
 from kfer.training.cluster import lost_peers
 from kfer.training.devices import Devices, connect
-from kfer.training.features import FeatureCache, with_features
+from kfer.training.features import FeatureCache, shared_file, with_features
 from kfer.training.loop import run_epochs
 from kfer.training.optimization import active_tasks, objectives, optimizer, trained_part
 from kfer.training.replication import assign, part_seeds, replicated
@@ -38,6 +38,8 @@ _PEER_ERRORS = (
 _log = logging.getLogger(__name__)
 
 MakeBatches = Callable[..., tf.data.Dataset]
+#: The figure that `score` of `train` adds.
+SCORE = "val_score"
 
 
 def train(
@@ -52,6 +54,8 @@ def train(
     cache: FeatureCache | None = None,
     class_counts: Mapping[str, np.ndarray] | None = None,
     describe_batch: Callable[[int], str] | None = None,
+    score: Callable[[Mapping[str, float]], float] | None = None,
+    until: int | None = None,
 ) -> checkpoint.History:
     """Trains a network, or goes on after the last epoch that `work_dir` has a checkpoint of.
 
@@ -82,6 +86,9 @@ def train(
             split, `[num_classes]`.
         describe_batch: Says of a step, counted from 0 over the whole run, which examples it sees; for
             the message where its loss is not a number.
+        score: From an epoch's validation figures to one that is added to them, "val_score".
+        until: Ends after this epoch, although the settings have more; called again with a later one it
+            goes on as if it had not ended.
 
     Returns:
         The figures of each epoch: "epoch" and "stage" (from 1), "trainable_parameters", "loss",
@@ -105,6 +112,7 @@ def train(
     run = _Run(
         *(model, steps_per_epoch, validation, settings, active_tasks(model, tasks), Path(work_dir)),
         *(devices, list(callbacks), class_counts, describe_batch),
+        *(score, settings.total_epochs() if until is None else until),
     )
     try:
         return run.train(make_batches, cache)
@@ -122,7 +130,7 @@ def train(
 class _Input:
     """What a stage is validated with, and trained on: images, or features in their place."""
 
-    validate: Validation
+    validate: Callable[[], dict[str, float]]
     make_batches: MakeBatches
 
 
@@ -145,11 +153,14 @@ class _Run:
         callbacks: list[keras.callbacks.Callback],
         class_counts: Mapping[str, np.ndarray] | None,
         describe_batch: Callable[[int], str] | None,
+        score: Callable[[Mapping[str, float]], float] | None,
+        until: int,
     ) -> None:
         self._model, self._steps, self._validation = model, steps_per_epoch, validation
         self._settings, self._tasks, self._work_dir = settings, tasks, work_dir
         self._devices, self._callbacks = devices, callbacks
         self._class_counts, self._describe_batch = class_counts, describe_batch
+        self._score, self._until = score, until
         self.history: checkpoint.History = []
 
     def train(self, make_batches: MakeBatches, cache: FeatureCache | None) -> checkpoint.History:
@@ -166,6 +177,8 @@ class _Run:
             ):
                 if is_finished(of_stage(self.history, number), stage, settings):
                     continue
+                if len(self.history) >= self._until:
+                    break
                 self._log_stage(number, stage, count)
                 for network in {id(each): each for each in (self._model, self._network)}.values():
                     if settings.stages:
@@ -265,7 +278,7 @@ class _Run:
         board = keras.callbacks.TensorBoard(self._work_dir / "logs", write_graph=False)
         run_epochs(
             *(step, self._weighting, self._batches(make_batches, first * self._steps)),
-            range(first, first - done + stage.epochs),
+            range(first, min(first - done + stage.epochs, self._until)),
             self._steps,
             shown,
             [progress, *([board] if devices.is_chief else []), *self._callbacks, record],
@@ -300,21 +313,34 @@ class _Run:
 
         return batches.map(labelled)
 
-    def _validated(self, network: keras.Model, examples: Decoded) -> Validation:
-        settings = self._settings
-        return Validation(network, examples, self._tasks, settings.validation_pairs, settings.seed)
+    def _validated(self, network: keras.Model, examples: Decoded) -> Callable[[], dict[str, float]]:
+        settings, score = self._settings, self._score
+        validate = Validation(network, examples, self._tasks, settings.validation_pairs, settings.seed)
+        if score is None:
+            return validate
+
+        def scored() -> dict[str, float]:
+            figures = validate()
+            return figures | {SCORE: score(figures)}
+
+        return scored
 
     def _features(self, cache: FeatureCache) -> _Input:
         trunk, heads = models.split(self._model)
+        shared = cache.shared_dir
         examples, validation = (
-            with_features(trunk, split, cache.memory_budget_gb, self._work_dir / f"features_{name}.npy")
+            with_features(
+                *(trunk, split, cache.memory_budget_gb),
+                shared_file(trunk, split, shared) if shared else self._work_dir / f"features_{name}.npy",
+                keep=shared is not None,
+            )
             for name, split in (("train", cache.examples), ("validation", self._validation))
         )
         return _Input(
             self._validated(heads, validation), lambda *where: cache.make_batches(examples, *where)
         )
 
-    def _check_metric(self, validate: Validation) -> None:
+    def _check_metric(self, validate: Callable[[], dict[str, float]]) -> None:
         if not self._settings.stop_metric:
             return
         of_tasks = [f"{name}_{figure}" for name in self._tasks for figure in ("loss", "accuracy")]

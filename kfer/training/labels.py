@@ -1,13 +1,11 @@
 """What is checked and chosen before training starts."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from kfer.input_pipeline import Decoded
-from kfer.settings import TaskSettings, TrainingSettings, active
+from kfer.settings import active
 from kfer.settings.tasks import EMBEDDING, Tasks
 
 
@@ -81,32 +79,3 @@ def _class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
     totals = labels.sum(axis=1, dtype=np.float64)
     known = totals > 0  # never so for a nan
     return (labels[known] / totals[known, np.newaxis]).sum(axis=0)
-
-
-def with_values(
-    settings: TrainingSettings, tasks: Tasks, values: Mapping[str, Any]
-) -> tuple[TrainingSettings, dict[str, TaskSettings]]:
-    """Returns the settings and tasks with some values replaced, as the Tuner's best values name them.
-
-    Args:
-        settings: Of the training.
-        tasks: By their names.
-        values: By names of fields of the settings, and "<task>_weight".
-
-    Raises:
-        ValueError: A name is neither.
-    """
-    weights = {f"{name}_weight": name for name in tasks}
-    allowed = [field.name for field in dataclasses.fields(settings)]
-    for name in values:
-        if name not in allowed and name not in weights:
-            raise ValueError(
-                f"no training setting is called {name!r}; there are {', '.join([*allowed, *weights])}"
-            )
-    changed = {
-        weights[name]: dataclasses.replace(tasks[weights[name]], weight=value)
-        for name, value in values.items()
-        if name in weights
-    }
-    fields = {name: value for name, value in values.items() if name in allowed}
-    return dataclasses.replace(settings, **fields), {**tasks, **changed}

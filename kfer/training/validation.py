@@ -98,7 +98,7 @@ class Validation:
             )
             similarities = metrics.cosine_similarity(first, second)
             accepted = similarities >= metrics.best_threshold(similarities, self._same)
-            figures["val_verification_accuracy"] = float(np.mean(accepted == self._same))
+            figures[_VERIFICATION] = float(np.mean(accepted == self._same))
         return {name: value for name, value in figures.items() if not math.isnan(value)}
 
     def _outputs(self) -> dict[str, np.ndarray]:
@@ -132,6 +132,33 @@ def _of_numbers(labels: np.ndarray, numbers: np.ndarray) -> dict[str, float]:
     return {"mae": means["mean_absolute_error"], "ccc": means["concordance"]}
 
 
+def validation_figures(examples: Decoded, tasks: Tasks, num_identities: int) -> list[str]:
+    """Returns the names of what `Validation` finds, without a network.
+
+    Args:
+        examples: The validation split.
+        tasks: What a network learns.
+        num_identities: How many people it is trained on.
+    """
+    names = [
+        f"val_{name}_{figure}"
+        for name, task in tasks.items()
+        if task.kind != EMBEDDING and labelled(examples.label(task.feature or name)).any()
+        for figure in _FIGURES[task.kind]
+    ]
+    held_out = np.where(examples.identity >= num_identities, examples.identity, -1)
+    if spec.IDENTITY in tasks and has_pairs(held_out):
+        names.append(_VERIFICATION)
+    return names
+
+
+_VERIFICATION = "val_verification_accuracy"
+_FIGURES = {
+    CLASSES: ("accuracy", "macro_f1"),
+    SOFT_CLASSES: ("accuracy", "macro_f1"),
+    MULTI_LABEL: ("macro_f1",),
+    REGRESSION: ("mae", "ccc"),
+}
 _MEASURES: dict[str, _Measure] = {
     CLASSES: _of_classes,
     SOFT_CLASSES: _of_soft_classes,

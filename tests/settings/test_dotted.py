@@ -17,7 +17,8 @@ def test_values_take_the_type_of_their_field():
             "data.sources.1.features": "{'identity': 'label'}",
             "evaluation.false_accept_rates": "0.1,0.01",
             "export.tflite": "int8",
-            "tuning.loss_weight_factors": "(0.5, 2)",
+            "tuning.space.training.learning_rate.factors": "(0.25, 2)",
+            "tasks.identity.loss_arguments.margin": "0.3",
         },
     )
     assert settings.name == "mine"
@@ -29,7 +30,8 @@ def test_values_take_the_type_of_their_field():
     assert settings.data.sources[0] == SETTINGS.data.sources[0]
     assert settings.evaluation.false_accept_rates == (0.1, 0.01)
     assert settings.export.tflite == ("int8",)
-    assert settings.tuning.loss_weight_factors == (0.5, 2.0)
+    assert settings.tuning.space["training.learning_rate"].factors == (0.25, 2.0)
+    assert settings.tasks["identity"].loss_arguments == {"margin": 0.3, "scale": 24.0}
     assert dotted.override(settings, {"model.weights": "none"}).model.weights is None
 
 
@@ -69,7 +71,7 @@ def test_stages_are_given_whole_or_by_number():
         ("data.sources.0.central_crop", "1.5", r"central_crop: .*\(0, 1\].*got 1.5"),
         ("training", "3", "training is a group of settings; name one of them, such as training.epochs"),
         ("training.epochs.x", "3", "training.epochs is one value"),
-        ("tuning.loss_weight_factors", "1", "must be numbers separated by commas"),
+        ("evaluation.false_accept_rates", "x", "must be numbers separated by commas"),
         ("export.tflite", "int9", "export.tflite: .*int8.*got 'int9'"),
         ("data.sources.0.features", "label", "must be a mapping"),
         ("data.sources", "lfw", r"must be a list of mappings, such as \[\{'dataset': ...\}\]; got 'lfw'"),

@@ -6,7 +6,7 @@ from toy_tasks import tasks
 
 from kfer import training
 from kfer.input_pipeline import Decoded
-from kfer.settings import TaskSettings, TrainingSettings
+from kfer.settings import TaskSettings
 
 
 def examples(expression: list[int], identity: list[int], **further: np.ndarray) -> Decoded:
@@ -44,15 +44,6 @@ def test_a_further_task_needs_a_label_of_its_own() -> None:
         training.check_labels(examples([1, 2], [0, 1], angles=nothing), pose)
     with pytest.raises(ValueError, match="carry no 'angles'; they carry expression, identity, source"):
         training.check_labels(examples([1, 2], [0, 1]), pose)
-
-
-def test_values_replace_settings_and_weights() -> None:
-    values = {"learning_rate": 0.5, "identity_weight": 2.0}
-    settings, weighted = training.with_values(TrainingSettings(), tasks(), values)
-    assert settings == TrainingSettings(learning_rate=0.5)
-    assert weighted == tasks(identity=2.0)
-    with pytest.raises(ValueError, match=r"'learning_rat'; there are epochs, .*identity_weight"):
-        training.with_values(TrainingSettings(), tasks(), {"learning_rat": 0.5})
 
 
 def test_classes_are_counted_for_the_tasks_that_weigh_them() -> None:

@@ -8,7 +8,7 @@ import pytest
 from kfer.input_pipeline import Decoded
 from kfer.models import heads
 from kfer.settings import TaskSettings
-from kfer.training.validation import Validation
+from kfer.training.validation import Validation, validation_figures
 
 NAN = np.nan
 NAMES = ("first", "second")
@@ -45,7 +45,10 @@ def examples(
 
 
 def figures_of(split: Decoded, tasks: Mapping[str, TaskSettings], *outputs: str) -> dict[str, float]:
-    return Validation(network(*outputs), split, tasks, max_pairs=4, seed=0)()
+    figures = Validation(network(*outputs), split, tasks, max_pairs=4, seed=0)()
+    # What is left out is no number.
+    assert set(figures) <= set(validation_figures(split, tasks, num_identities=2))
+    return figures
 
 
 def test_expression_and_verification_by_hand() -> None:

@@ -22,6 +22,14 @@ from kfer.settings.tasks import Tasks
 class Learning:
     """Transformed examples and settings, as training functions.
 
+    Args:
+        transformed_examples: Of the pipeline.
+        data: As the examples were made with.
+        augmentation: Of training images.
+        model: Of the network.
+        tasks: What it learns.
+        decoded: Splits that were read before, by their folders; those that are read are added.
+
     Raises:
         ValueError: No training example has a label that is wanted, or there are fewer than two people.
     """
@@ -33,8 +41,10 @@ class Learning:
         augmentation: AugmentationSettings,
         model: ModelSettings,
         tasks: Tasks,
+        decoded: dict[Path, input_pipeline.Decoded] | None = None,
     ) -> None:
         self._splits = transformed_examples
+        self._decoded = {} if decoded is None else decoded
         self._data, self._augmentation, self._model = data, augmentation, model
         # Labels that are carried for the evaluation alone are none of the training's.
         self._learned = [task.feature or name for name, task in active(tasks).items()]
@@ -48,7 +58,9 @@ class Learning:
         return self._load(self._splits.split("validation"))
 
     def _load(self, folder: Path) -> input_pipeline.Decoded:
-        return input_pipeline.load_decoded(folder, self._data.memory_budget_gb)
+        if folder not in self._decoded:
+            self._decoded[folder] = input_pipeline.load_decoded(folder, self._data.memory_budget_gb)
+        return self._decoded[folder]
 
     def build_model(self, settings: TrainingSettings, tasks: Tasks) -> keras.Model:
         """A new network with the heads of the tasks that have a weight."""

@@ -12,9 +12,11 @@ from kfer.settings import (
     AugmentationSettings,
     DataSettings,
     ModelSettings,
+    PipelineSettings,
     TaskSettings,
     TrainingSettings,
 )
+from kfer.settings.space import with_values
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +40,13 @@ def trainer(
     from kfer.backbones.stages import described
     from kfer.pipeline.components.learning import Learning
 
-    chosen, tasks = trainers.with_values(training, tasks, hyperparameters.best_values())
-    learning = Learning(transformed_examples, data, augmentation, model_settings, tasks)
+    values = hyperparameters.best_values()
+    settings = PipelineSettings(
+        tasks=tasks, data=data, augmentation=augmentation, model=model_settings, training=training
+    )
+    settings = with_values(settings, values)
+    chosen, tasks, model_settings = settings.training, settings.tasks, settings.model
+    learning = Learning(transformed_examples, data, settings.augmentation, model_settings, tasks)
     cache = learning.cache(chosen)
     batches = learning.batches(chosen)
     input_speed = input_pipeline.measure_speed(batches(0), seconds=1.0)
@@ -75,7 +82,7 @@ def trainer(
             for stage, count in zip(chosen.planned_stages(), counts, strict=True)
         ],
         "input_images_per_second": input_speed,
-        "values": hyperparameters.best_values(),
+        "values": values,
     }
     (model_run.path / "training.json").write_text(json.dumps(facts, indent=1))
     return f"{model_settings.backbone}, {facts['num_parameters']:,} parameters, {len(history)} epochs"

@@ -1,8 +1,10 @@
-"""Tuner: which loss weights and learning rate serve best."""
+"""Tuner: which values of the settings that are searched serve best."""
 
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from kfer.pipeline.artifacts import HyperParameters, TransformedExamples, TunerResults
 from kfer.pipeline.component import Input, Output, Work, component
@@ -10,10 +12,12 @@ from kfer.settings import (
     AugmentationSettings,
     DataSettings,
     ModelSettings,
+    PipelineSettings,
     TaskSettings,
     TrainingSettings,
     TuningSettings,
 )
+from kfer.settings.space import with_values
 
 
 @component()
@@ -28,30 +32,42 @@ def tuner(
     training: TrainingSettings,
     tasks: Mapping[str, TaskSettings],
     tuning: TuningSettings,
+    studied: Mapping[str, Any],
 ) -> str:
-    """Searches with Keras Tuner; finished trials of a run that was killed are kept."""
-    if tuning.trials == 0:
-        best_hyperparameters.write_best_values({})
-        (tuner_results.path / "trials.json").write_text("[]")
-        return "no trials asked for; the settings stay as they are"
-    from kfer import training as trainers
-    from kfer import tuning as tuners
-    from kfer.pipeline.components.learning import Learning
-
-    learning = Learning(transformed_examples, data, augmentation, model_settings, tasks)
-    best, trials = tuners.search(
-        learning.build_model,
-        learning.batches,
-        learning.steps_per_epoch(training),
-        learning.validation,
-        training,
-        tasks,
-        tuning,
-        work,
-        trainers.class_counts(learning.examples, tasks),
+    """Searches with Keras Tuner, where a killed search goes on, or takes what a study found."""
+    settings = PipelineSettings(
+        tasks=tasks,
+        data=data,
+        augmentation=augmentation,
+        model=model_settings,
+        training=training,
+        tuning=tuning,
     )
+    if tuning.trials == 0:
+        with_values(settings, studied)  # A study of other tasks is found out before the training.
+        best_hyperparameters.write_best_values(studied)
+        (tuner_results.path / "trials.json").write_text("[]")
+        if not studied:
+            return "no trials asked for; the settings stay as they are"
+        return f"the best of the study {tuning.study}: {_told(studied)}"
+    from kfer import search
+    from kfer.pipeline.components.trials import Trials
+
+    train = Trials(transformed_examples, tuning.example_share, work / "features")
+    found = search.search(train, settings, work)
     shutil.copy(work / "best_hyperparameters.txt", best_hyperparameters.path)
-    best_hyperparameters.write_best_values(best)
-    (tuner_results.path / "trials.json").write_text(json.dumps(trials, indent=1))
-    values = ", ".join(f"{name} {value:.3g}" for name, value in best.items())
-    return f"best of {len(trials)} trials: {values}"
+    best_hyperparameters.write_best_values(found.best.values)
+    trials = json.dumps([asdict(trial) for trial in found.trials], indent=1)
+    (tuner_results.path / "trials.json").write_text(trials)
+    failed = sum(trial.score is None for trial in found.trials)
+    return (
+        f"best of {len(found.trials)} trials{f', of which {failed} failed' if failed else ''}, by "
+        f"{found.rule}: {_told(found.best.values)}"
+    )
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )

@@ -175,12 +175,16 @@ def _trials(outputs: Outputs) -> dict[str, Any] | None:
 
 def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's values, its score, and the figures that tell how good it was."""
-    figures = {name: value for name, value in trial.get("metrics", {}).items() if name.startswith("val_")}
-    return {"trial": trial["trial"], **trial["values"], "score": trial["score"], **figures}
+    figures = {name: value for name, value in trial["figures"].items() if name.startswith("val_")}
+    figures.pop("val_score", None)
+    failure = {"failure": trial["failure"]} if trial["failure"] else {}
+    return {"trial": trial["trial"], **trial["values"], "score": trial["score"], **figures, **failure}
 
 
 def _same(one: Any, other: Any) -> bool:
-    return isinstance(one, int | float) and math.isclose(one, other, rel_tol=1e-6)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-6)
+    return one == other
 
 
 def _expression(

@@ -1,0 +1,217 @@
+"""One trial: a short training with some values, and how it ended."""
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from kfer.files import write_csv, write_json
+from kfer.processes import in_fresh_process
+from kfer.search.objective import Objective
+from kfer.settings import PipelineSettings, TrainingSettings
+from kfer.settings.space import with_values
+
+_OUTCOME, _HISTORY, _TRAINING = "outcome.json", "history.csv", "training"
+_log = logging.getLogger(__name__)
+History = list[dict[str, float]]
+
+
+class Train(Protocol):
+    """Trains a network for some settings; can be pickled, where trials have processes of their own."""
+
+    def figures(self, settings: PipelineSettings) -> list[str]:
+        """Returns the names of the validation figures that epochs will have."""
+
+    def __call__(
+        self,
+        settings: PipelineSettings,
+        work_dir: Path,
+        score: Callable[[Mapping[str, float]], float],
+        until: int,
+    ) -> History:
+        """Trains from the checkpoint in a folder, if there is one, until an epoch.
+
+        Args:
+            settings: What to train.
+            work_dir: Of checkpoints.
+            score: As `kfer.training.train` takes it.
+            until: Likewise.
+
+        Returns:
+            The figures of each epoch, "val_score" among them.
+
+        Raises:
+            FloatingPointError: The loss is not a number.
+            MemoryError: Memory is too short; or tensorflow.errors.ResourceExhaustedError.
+        """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        trial: Its number, as Keras Tuner writes it.
+        values: What it tried, by the dotted names of settings.
+        score: None where it failed.
+        failure: Why it failed; empty where it did not.
+        figures: Of the epoch that is judged, its last one.
+        epochs: How many it had, with those of the trial that it goes on from.
+        seconds: That it took, in this process.
+        batch_size: That it ended with.
+    """
+
+    trial: str
+    values: Mapping[str, Any]
+    score: float | None
+    failure: str
+    figures: Mapping[str, float]
+    epochs: int
+    seconds: float
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a trial is to do.
+
+    Attributes:
+        trial: Its number.
+        values: To try, by the dotted names of settings.
+        until: The epoch that it trains to, of `tuning.epochs`.
+        goes_on_from: The folder of the trial that it goes on from; None where it starts anew.
+    """
+
+    trial: str
+    values: Mapping[str, Any]
+    until: int
+    goes_on_from: Path | None = None
+
+
+def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, folder: Path) -> Outcome:
+    """Runs a trial, or goes on with it after its last epoch, and keeps how it ended.
+
+    A loss that is not a number, values that do not fit each other, and too little memory end the trial
+    alone.
+
+    Args:
+        train: Trains.
+        base: The settings that the values change, and those of the search.
+        objective: What it is judged by.
+        plan: What to do.
+        folder: The trial's; of its checkpoints little is left at the end.
+    """
+    start = time.monotonic()
+    values, tuning = plan.values, base.tuning
+    batch_size = 0
+    try:
+        settings = with_values(base, values)
+        batch_size = settings.training.batch_size
+        for smaller in range(tuning.smaller_batches + 1):
+            batch_size = max(settings.training.batch_size >> smaller, 1)
+            try:
+                history = _train(train, base, settings, batch_size, objective, plan, folder)
+                break
+            except (MemoryError, BrokenProcessPool) as error:
+                reason = f"out of memory at a batch of {batch_size}: {str(error).splitlines()[0]}"
+                if isinstance(error, BrokenProcessPool):
+                    reason = f"its process was ended at a batch of {batch_size}; was memory too short?"
+                if smaller == tuning.smaller_batches:
+                    raise _FailedError(reason) from error
+                _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
+    except (FloatingPointError, ValueError, _FailedError) as error:
+        if isinstance(error, ValueError) and batch_size:
+            raise  # Of the training, not of the values: all trials would have it.
+        outcome = Outcome(plan.trial, values, None, str(error), {}, 0, 0.0, batch_size)
+    else:
+        figures = history[-1]
+        outcome = Outcome(
+            *(plan.trial, values, figures["val_score"], "", figures, len(history), 0.0, batch_size)
+        )
+        write_csv(folder / _HISTORY, history)
+    outcome = dataclasses.replace(outcome, seconds=time.monotonic() - start)
+    write_json(folder / _OUTCOME, dataclasses.asdict(outcome))
+    return outcome
+
+
+class _FailedError(Exception):
+    """A trial that cannot be run."""
+
+
+def _train(
+    train: Train,
+    base: PipelineSettings,
+    settings: PipelineSettings,
+    batch_size: int,
+    objective: Objective,
+    plan: Plan,
+    folder: Path,
+) -> History:
+    tuning = base.tuning
+    shortened = dataclasses.replace(
+        _shortened(settings.training, tuning.epochs),
+        batch_size=batch_size,
+        stop_metric="val_score" if tuning.patience else "",
+        patience=tuning.patience,
+    )
+    settings = dataclasses.replace(settings, training=shortened)
+    work_dir = folder / _TRAINING / str(batch_size)
+    if plan.goes_on_from is not None and not work_dir.exists():
+        earlier = plan.goes_on_from / _TRAINING / str(batch_size)
+        if earlier.exists():
+            partial = work_dir.with_name(f"{batch_size}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(earlier, partial)
+            partial.rename(work_dir)
+    if tuning.own_process:
+        return in_fresh_process(_call, train, settings, work_dir, objective.score, plan.until)
+    return _call(train, settings, work_dir, objective.score, plan.until)
+
+
+def _call(
+    train: Train,
+    settings: PipelineSettings,
+    work_dir: Path,
+    score: Callable[[Mapping[str, float]], float],
+    until: int,
+) -> History:
+    try:
+        return train(settings, work_dir, score, until)
+    except tf.errors.ResourceExhaustedError as error:
+        # TensorFlow's own cannot come back from another process.
+        raise MemoryError(str(error)) from error
+
+
+def _shortened(training: TrainingSettings, epochs: int) -> TrainingSettings:
+    share = min(epochs / training.total_epochs(), 1.0)
+    return dataclasses.replace(
+        training,
+        epochs=epochs,
+        stages=tuple(dataclasses.replace(stage, epochs=epochs) for stage in training.stages[-1:]),
+        warmup_epochs=training.warmup_epochs * share,
+    )
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Deletes what a finished trial could go on from; checkpoints of large networks would fill the disk.
+
+    Args:
+        folder: The trial's.
+    """
+    shutil.rmtree(folder / _TRAINING, ignore_errors=True)
+
+
+def outcome(folder: Path) -> Outcome | None:
+    """Returns how the trial in a folder ended; None where it did not, or its file cannot be read."""
+    try:
+        return Outcome(**json.loads((folder / _OUTCOME).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None

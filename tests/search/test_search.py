@@ -1,0 +1,300 @@
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import keras_tuner
+import pytest
+import tensorflow as tf
+from toy_training import ACCURACY, LOG, RATE, VERIFICATION, ToyTraining, accuracy, settings
+
+from kfer import search
+from kfer.search import Found
+from kfer.settings import FineTuningStage, MetricSettings, ParameterSettings, PipelineSettings
+
+RATES = ("0.001", "0.01", "0.02", "0.05")
+GRID = {RATE: ParameterSettings(values=RATES)}
+BATCHES = {"training.batch_size": ParameterSettings(values=("64", "16"))}
+
+
+def run(folder: Path, training: ToyTraining | None = None, **tuning: object) -> Found:
+    return search.search(training or ToyTraining(), settings(**tuning), folder)
+
+
+def values(found: Found) -> list[float]:
+    return [trial.values[RATE] for trial in found.trials]
+
+
+def same(found: Found) -> list[dict]:
+    return [dataclasses.asdict(dataclasses.replace(trial, seconds=0.0)) for trial in found.trials]
+
+
+def killed_at(rate_number: int, epoch: int) -> ToyTraining:
+    """A process that is killed in an epoch of a trial."""
+
+    def fail(settings: PipelineSettings, now: int) -> None:
+        if len(training.calls) == rate_number and now == epoch:
+            raise KeyboardInterrupt
+
+    training = ToyTraining(fail)
+    return training
+
+
+def test_the_first_trial_has_what_is_set_and_the_best_is_returned(tmp_path: Path) -> None:
+    training = ToyTraining()
+    found = run(tmp_path, training)
+    assert [trial.trial for trial in found.trials] == ["0", "1", "2", "3"]
+    assert values(found)[0] == PipelineSettings().training.learning_rate
+    assert len(set(values(found))) == 4
+    assert found.best == max(found.trials, key=lambda trial: trial.score or 0)
+    for trial, (given, first, until) in zip(found.trials, training.calls, strict=True):
+        assert given.training.learning_rate == trial.values[RATE]
+        assert trial.score == trial.figures[ACCURACY] == pytest.approx(accuracy(given, 2))
+        assert (first, until, trial.epochs) == (0, 2, 2)
+    assert found.rule == ACCURACY
+
+
+def test_trials_are_short(tmp_path: Path) -> None:
+    stages = (FineTuningStage(12), FineTuningStage(8, ("layer4",), 0.1))
+    training = ToyTraining()
+    base = settings(trials=1)
+    base = dataclasses.replace(
+        base, training=dataclasses.replace(base.training, stages=stages, warmup_epochs=1)
+    )
+    search.search(training, base, tmp_path)
+    given = training.calls[0][0].training
+    assert given.stages == (FineTuningStage(2, ("layer4",), 0.1),)
+    assert given.total_epochs() == 2
+    assert given.warmup_epochs == pytest.approx(1 * 2 / 20)
+
+
+def test_the_best_values_are_written_as_keras_tuner_reads_them(tmp_path: Path) -> None:
+    found = run(tmp_path)
+    config = json.loads((tmp_path / "best_hyperparameters.txt").read_text())
+    assert keras_tuner.HyperParameters.from_config(config).values == found.best.values
+
+
+def test_a_grid_tries_each_once_and_ends(tmp_path: Path) -> None:
+    found = run(tmp_path, tuner="grid", space=GRID, trials=10)
+    # What is set, 0.005, is not in the grid: the nearest comes first.
+    assert values(found) == [0.001, 0.01, 0.02, 0.05]
+    assert found.best.values[RATE] == 0.02
+
+
+def test_hyperband_goes_on_with_the_best(tmp_path: Path) -> None:
+    training = ToyTraining()
+    found = run(tmp_path, training, tuner="hyperband", epochs=9, trials=100)
+    starts = [(first, until) for _, first, until in training.calls]
+    assert set(starts) == {(0, 1), (1, 3), (3, 9), (0, 3), (0, 9)}
+    # All have the schedule of nine epochs, so that one may go on from another.
+    assert {given.training.epochs for given, *_ in training.calls} == {9}
+    rungs = {
+        rung: [given for given, *epochs in training.calls if tuple(epochs) == rung]
+        for rung in ((0, 1), (1, 3))
+    }
+    best = sorted(rungs[0, 1], key=lambda given: -accuracy(given, 1))[: len(rungs[1, 3])]
+    assert len(best) == len(rungs[0, 1]) / 3
+    assert {given.training.learning_rate for given in best} == {
+        given.training.learning_rate for given in rungs[1, 3]
+    }
+    assert found.best.epochs == 9
+    assert not list(tmp_path.rglob("epochs.csv"))
+
+
+def test_bayesian_search_finds_a_better_rate_than_what_is_set(tmp_path: Path) -> None:
+    found = run(tmp_path, tuner="bayesian", trials=12)
+    assert len(found.trials) == 12
+    assert (found.best.score or 0) > (found.trials[0].score or 0)
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid", "hyperband", "bayesian"])
+def test_a_search_killed_twice_ends_as_one_that_was_not(tmp_path: Path, tuner: str) -> None:
+    tuning = {"tuner": tuner, "trials": 6, "epochs": 3, "space": GRID if tuner == "grid" else {RATE: LOG}}
+    expected = run(tmp_path / "whole", **tuning)
+    # Hyperband's first trials have one epoch.
+    for call, epoch in ((3, 1), (1, 1)) if tuner == "hyperband" else ((3, 2), (1, 2)):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "killed", killed_at(call, epoch), **tuning)
+    training = ToyTraining()
+    assert same(run(tmp_path / "killed", training, **tuning)) == same(expected)
+
+
+def test_the_trial_that_was_running_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, killed_at(3, 2))
+    training = ToyTraining()
+    run(tmp_path, training)
+    assert [first for _, first, _ in training.calls] == [1, 0]
+
+
+def test_a_trial_that_the_oracle_does_not_know_comes_again(tmp_path: Path) -> None:
+    expected = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", killed_at(3, 1))
+    # Killed between the two files: the trial is written, the oracle still is as before.
+    project = tmp_path / "killed" / "keras_tuner"
+    state = json.loads((project / "oracle.json").read_text())
+    before = {**state, "ongoing_trials": {}, "start_order": ["0", "1"], "seed_state": 3}
+    before["tried_so_far"] = [state["id_to_hash"][trial] for trial in ("0", "1")]
+    before["seed_state"] = state["seed_state"] - 1
+    (project / "oracle.json").write_text(json.dumps(before))
+    assert same(run(tmp_path / "killed")) == same(expected)
+
+
+def test_more_trials_go_on_from_fewer(tmp_path: Path) -> None:
+    run(tmp_path / "grown", trials=3)
+    training = ToyTraining()
+    grown = run(tmp_path / "grown", training, trials=5)
+    assert same(grown) == same(run(tmp_path / "whole", trials=5))
+    assert len(training.calls) == 2
+
+
+def test_another_space_in_the_same_folder_is_refused_with_the_difference(tmp_path: Path) -> None:
+    run(tmp_path)
+    other = {RATE: dataclasses.replace(LOG, high=0.5)}
+    with pytest.raises(
+        ValueError,
+        match=r"other settings: tuning\.space\.training\.learning_rate\.high was 0\.1 and is 0\.5",
+    ):
+        run(tmp_path, space=other)
+    with pytest.raises(ValueError, match=r"tuning\.seed was 0 and is 1"):
+        run(tmp_path, seed=1)
+    with pytest.raises(ValueError, match=r"training\.weight_decay was .* and is 0\.5"):
+        base = settings()
+        decayed = dataclasses.replace(base.training, weight_decay=0.5)
+        search.search(ToyTraining(), dataclasses.replace(base, training=decayed), tmp_path)
+
+
+def test_a_damaged_trial_is_named_and_runs_again(tmp_path: Path, caplog) -> None:
+    expected = run(tmp_path)
+    trial = tmp_path / "keras_tuner" / "trial_2" / "trial.json"
+    trial.write_text(trial.read_text()[:50])
+    training = ToyTraining()
+    assert same(run(tmp_path, training)) == same(expected)
+    assert len(training.calls) == 1
+    assert "trial_2" in caplog.text
+    assert "this trial runs again" in caplog.text
+
+
+def test_a_trial_whose_every_file_is_damaged_is_lost_alone(tmp_path: Path, caplog) -> None:
+    expected = run(tmp_path)
+    for name in ("trial.json", "values.json", "outcome.json"):
+        (tmp_path / "keras_tuner" / "trial_2" / name).write_text("{")
+    found = run(tmp_path)
+    assert same(found) == [trial for trial in same(expected) if trial["trial"] != "2"]
+    assert "this trial is lost" in caplog.text
+
+
+def test_a_damaged_oracle_is_made_anew(tmp_path: Path, caplog) -> None:
+    expected = run(tmp_path)
+    oracle = tmp_path / "keras_tuner" / "oracle.json"
+    oracle.write_text(oracle.read_text()[:100])
+    training = ToyTraining()
+    assert same(run(tmp_path, training)) == same(expected)
+    assert training.calls == []
+    assert "made anew from the trials" in caplog.text
+
+
+def test_hyperband_cannot_do_without_its_oracle(tmp_path: Path) -> None:
+    run(tmp_path, tuner="hyperband", trials=5)
+    oracle = tmp_path / "keras_tuner" / "oracle.json"
+    oracle.write_text(oracle.read_text()[:100])
+    with pytest.raises(ValueError, match=r"oracle\.json is damaged .* hyperband cannot go on"):
+        run(tmp_path, tuner="hyperband", trials=5)
+
+
+def test_a_trial_that_diverges_fails_alone(tmp_path: Path, caplog) -> None:
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        if given.training.learning_rate == PipelineSettings().training.learning_rate:
+            raise FloatingPointError("the loss is nan in epoch 1")
+
+    found = run(tmp_path, ToyTraining(fail))
+    assert [trial.score is None for trial in found.trials] == [True, False, False, False]
+    assert found.trials[0].failure == "the loss is nan in epoch 1"
+    assert "trial 1 failed: the loss is nan" in caplog.text
+
+
+def test_values_that_do_not_fit_each_other_fail_alone(tmp_path: Path) -> None:
+    space = {
+        "tasks.identity.loss": ParameterSettings(values=("arcface", "triplet_hard")),
+        "augmentation.mixup": ParameterSettings(values=("0", "0.5")),
+    }
+    found = run(tmp_path, tuner="grid", space=space)
+    assert [trial.score is None for trial in found.trials] == [False, False, False, True]
+    assert "a mixed face is half a person" in found.trials[3].failure
+
+
+def too_large(given: PipelineSettings, epoch: int) -> None:
+    if given.training.batch_size > 16:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand more")
+
+
+def test_too_little_memory_fails_a_trial_or_halves_its_batch(tmp_path: Path, caplog) -> None:
+    tuning = {"tuner": "grid", "space": BATCHES}
+    found = run(tmp_path / "failing", ToyTraining(too_large), **tuning)
+    assert [(trial.batch_size, trial.failure) for trial in found.trials] == [
+        (64, "out of memory at a batch of 64: OOM when allocating"),
+        (16, ""),
+    ]
+    training = ToyTraining(too_large)
+    found = run(tmp_path / "halving", training, smaller_batches=2, **tuning)
+    assert [trial.batch_size for trial in found.trials] == [16, 16]
+    assert [given.training.batch_size for given, *_ in training.calls] == [64, 32, 16, 16]
+    assert "it is tried again with half of it" in caplog.text
+
+
+def test_without_any_score_the_search_says_why(tmp_path: Path) -> None:
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        raise FloatingPointError("the loss is nan in epoch 1")
+
+    with pytest.raises(RuntimeError, match="all 4 trials failed; the last: the loss is nan in epoch 1"):
+        run(tmp_path, ToyTraining(fail))
+
+
+def test_other_errors_stop_the_search_and_the_trial_goes_on_later(tmp_path: Path) -> None:
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        if epoch == 2:
+            raise ValueError("batch_size must be shared out evenly")
+
+    with pytest.raises(ValueError, match="must be shared out evenly"):
+        run(tmp_path, ToyTraining(fail))
+    training = ToyTraining()
+    assert same(run(tmp_path, training)) == same(run(tmp_path / "whole"))
+    assert training.calls[0][1] == 1
+
+
+def test_an_objective_that_no_trial_reports_is_refused_before_the_first(tmp_path: Path) -> None:
+    training = ToyTraining()
+    with pytest.raises(ValueError, match=f"They are: {ACCURACY}, {VERIFICATION}"):
+        run(tmp_path, training, objective={"val_age_mae": MetricSettings()})
+    assert training.calls == []
+
+
+def test_one_line_a_trial_and_nothing_printed(tmp_path: Path, caplog, capsys) -> None:
+    with caplog.at_level(logging.INFO, "kfer"):
+        run(tmp_path, trials=2)
+    assert [message.split(":")[0] for message in caplog.messages] == [
+        "2 trials by val_expression_accuracy",
+        "trial 1 of 2",
+        "trial 1",
+        "trial 2 of 2",
+        "trial 2",
+    ]
+    assert capsys.readouterr().out == ""
+    assert not list(tmp_path.rglob("epochs.csv"))
+    assert len(list(tmp_path.rglob("history.csv"))) == 2
+
+
+def killed_by_the_system(given: PipelineSettings, epoch: int) -> None:
+    import os
+    import signal
+
+    if given.training.batch_size > 16:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_in_a_process_of_its_own_a_trial_dies_alone(tmp_path: Path) -> None:
+    training = ToyTraining(killed_by_the_system)
+    found = run(tmp_path, training, tuner="grid", space=BATCHES, own_process=True)
+    assert [trial.score is None for trial in found.trials] == [True, False]
+    assert "process was ended" in found.trials[0].failure
