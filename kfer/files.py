@@ -15,6 +15,11 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=1))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_text(path: Path, content: str) -> None:
     """Writes a file that is whole or not there."""
     partial = path.with_name(f".{path.name}.partial")

@@ -29,6 +29,52 @@ class Ending:
     reason: str
 
 
+class Apart:
+    """A function that runs in a fresh process, which never outlives this one.
+
+    Args:
+        function: What to run; it and its arguments can be pickled.
+        *args: Of the function.
+        **kwargs: Of the function.
+    """
+
+    def __init__(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_run, args=(sender, function, args, kwargs), daemon=True)
+        self._process.start()
+        sender.close()
+        self._ending: Ending | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    def wait(self) -> Ending:
+        """Returns how it ended; waits until it has."""
+        if self._ending is not None:
+            return self._ending
+        try:
+            reason = self._receiver.recv()
+        except EOFError:  # It ended without a word.
+            reason = ""
+        self._process.join()
+        code = self._process.exitcode
+        assert code is not None
+        if code < 0:
+            reason = f"its process was ended by {signal.Signals(-code).name}; was memory too short?"
+        elif code and not reason:
+            reason = f"its process ended with exit code {code}"
+        self._ending = Ending(code, reason)
+        return self._ending
+
+    def end(self) -> None:
+        """Ends it, if it has not ended."""
+        self._process.terminate()
+        self._process.join()
+
+
 def run_apart(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Ending:
     """Runs a function in a fresh process that never outlives this one, and returns how it ended.
 
@@ -37,23 +83,7 @@ def run_apart(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
         *args: Of the function.
         **kwargs: Of the function.
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(sender, function, args, kwargs), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        reason = receiver.recv()
-    except EOFError:  # It ended without a word.
-        reason = ""
-    process.join()
-    code = process.exitcode
-    assert code is not None
-    if code < 0:
-        reason = f"its process was ended by {signal.Signals(-code).name}; was memory too short?"
-    elif code and not reason:
-        reason = f"its process ended with exit code {code}"
-    return Ending(code, reason)
+    return Apart(function, *args, **kwargs).wait()
 
 
 def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -64,19 +94,23 @@ def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         Exception: What the function raises.
     """
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context, log_to_console) as pool:
+    with concurrent.futures.ProcessPoolExecutor(1, context, _begin) as pool:
         return pool.submit(function, *args, **kwargs).result()
 
 
 def _run(sender: Connection, function: Callable[..., object], args: Any, kwargs: Any) -> None:
-    log_to_console()
-    # A parent that is killed cannot end this process, which would go on and keep its locks for hours.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _begin()
     try:
         function(*args, **kwargs)
     except Exception as error:
         sender.send(f"{type(error).__name__}: {error}")
         raise
+
+
+def _begin() -> None:
+    log_to_console()
+    # A parent that is killed cannot end this process, which would go on and keep its locks for hours.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

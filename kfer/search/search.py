@@ -1,26 +1,32 @@
-"""A search in one process: trials one after the other, and what they found."""
+"""A search, in one process or as chief and workers, and what it found."""
 
 import contextlib
 import io
 import json
 import logging
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import keras_tuner
 from keras_tuner import errors
 from keras_tuner.engine import trial as keras_tuner_trial
 
 from kfer import files
+from kfer.search import cluster as clusters
 from kfer.search import trial as trials
+from kfer.search.cluster import Cluster
 from kfer.search.objective import Objective, objective
-from kfer.search.oracles import SCORE, oracle
+from kfer.search.oracles import SCORE, oracle, rounded
 from kfer.settings import PipelineSettings
 from kfer.settings.space import Space, space
-from kfer.settings.tuning import HYPERBAND
+from kfer.settings.tuning import HYPERBAND, RANDOM
 
-_SEARCH, _PROJECT, _BEST = "search.json", "keras_tuner", "best_hyperparameters.txt"
+_SEARCH, _OBJECTIVE, _PROJECT = "search.json", "objective.json", "keras_tuner"
+_BEST = "best_hyperparameters.txt"
 #: What a search that goes on may have otherwise than before.
 _FREE = ("trials", "study", "smaller_batches", "own_process")
 _GROUPS = ("tasks", "data", "augmentation", "model", "training", "tuning")
@@ -42,7 +48,13 @@ class Found:
     rule: str
 
 
-def search(train: trials.Train, base: PipelineSettings, work_dir: Path) -> Found:
+def search(
+    train: trials.Train,
+    base: PipelineSettings,
+    work_dir: Path,
+    chief: Cluster | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Found:
     """Runs the trials of `base.tuning`, or goes on with those that are missing.
 
     The first trial has the values that are set, except in a grid, whose first has the nearest to them. A
@@ -53,21 +65,27 @@ def search(train: trials.Train, base: PipelineSettings, work_dir: Path) -> Found
         base: What is searched and what values change; at least one trial.
         work_dir: Keras Tuner's files, and "best_hyperparameters.txt":
             `keras_tuner.HyperParameters.get_config()` as JSON. A trial's folder in it has how it ended.
+        chief: Where this process serves workers (`work`), which run the trials; None runs them here.
+        check: A chief calls it several times a second; what it raises ends the search.
 
     Raises:
+        OSError: The chief cannot listen at its address.
         RuntimeError: All trials failed.
         ValueError: The folder is of a search with other settings, the objective names a metric that no
             trial reports, or as the training raises it.
     """
-    found_space = space(base)
-    judged = objective(base.tuning.objective, train.figures(base))
-    _claim(work_dir, base)
-    tuner = _tuner(train, base, found_space, judged, work_dir)
-    _log.info("%d trials by %s", base.tuning.trials, judged.rule())
-    try:
-        tuner.search(verbose=0)
-    except errors.FatalError as error:
-        raise error.__cause__ or error from None
+    tuner = _open(train, base, work_dir)
+    (work_dir / _BEST).unlink(missing_ok=True)
+    told = {"rule": tuner.objective.rule(), "metrics": list(tuner.objective.metrics)}
+    files.write_json(work_dir / _OBJECTIVE, told)
+    _log.info("%d trials by %s", base.tuning.trials, tuner.objective.rule())
+    if chief is None:
+        with _cause():
+            tuner.search(verbose=0)
+    else:
+        tuner.oracle.verbose = 0
+        tuner.save()
+        clusters.serve(tuner.oracle, chief, check)
     ended = outcomes(work_dir)
     for ended_trial in ended:
         trials.remove_checkpoints(tuner.folder(ended_trial.trial))
@@ -77,7 +95,55 @@ def search(train: trials.Train, base: PipelineSettings, work_dir: Path) -> Found
     best = max(scored, key=lambda outcome: outcome.score or 0.0)
     config = tuner.oracle.trials[best.trial].hyperparameters.get_config()
     files.write_text(work_dir / _BEST, json.dumps(config, indent=1))
-    return Found(best, tuple(ended), judged.rule())
+    return Found(best, tuple(ended), tuner.objective.rule())
+
+
+def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cluster) -> None:
+    """Runs trials that a chief gives, until there are none.
+
+    Args:
+        train: As the chief's.
+        base: Likewise.
+        work_dir: The very folder that the chief has: another worker goes on with a trial that one leaves.
+        worker: Who this process is, and where the chief is.
+
+    Raises:
+        ConnectionError: The chief does not answer.
+        RuntimeError: The chief took this worker for dead, and gave its trial to another.
+        ValueError: As in `search`.
+    """
+    if not wait_for_chief(base, work_dir, worker):
+        return
+    with _named(worker):
+        tuner = _open(train, base, work_dir, worker)
+        try:
+            with _cause():
+                tuner.search(verbose=0)
+        except grpc.RpcError as error:
+            raise clusters.lost_chief(error, worker) from error
+
+
+def wait_for_chief(base: PipelineSettings, work_dir: Path, worker: Cluster) -> bool:
+    """Returns whether the chief is there; else the search is done already.
+
+    Args:
+        base: As the chief's.
+        work_dir: Of the search.
+        worker: Who this process is, and where the chief is.
+
+    Raises:
+        ConnectionError: The chief does not answer.
+    """
+    if clusters.reach(worker, lambda: _is_done(base, work_dir)):
+        return True
+    _log.info("worker %s has nothing to do: the search is done", worker.worker)
+    return False
+
+
+def _is_done(base: PipelineSettings, work_dir: Path) -> bool:
+    """Whether a chief wrote its results, and not those of fewer trials."""
+    enough = base.tuning.tuner != RANDOM or len(outcomes(work_dir)) >= base.tuning.trials
+    return (work_dir / _BEST).exists() and enough
 
 
 def outcomes(work_dir: Path) -> list[trials.Outcome]:
@@ -90,8 +156,63 @@ def outcomes(work_dir: Path) -> list[trials.Outcome]:
     return sorted((each for each in found if each is not None), key=lambda each: int(each.trial))
 
 
+def judged_by(work_dir: Path) -> tuple[str, tuple[str, ...]]:
+    """Returns the rule that trials are compared by, in words, and the metrics in it; empty before a search.
+
+    Args:
+        work_dir: Of the search.
+    """
+    file = work_dir / _OBJECTIVE
+    if not file.exists():
+        return "", ()
+    told = json.loads(file.read_text())
+    return told["rule"], tuple(told["metrics"])
+
+
+def histories(work_dir: Path) -> dict[str, trials.History]:
+    """Returns the figures of each epoch of the trials that have ended with a score, by their numbers."""
+    found = {}
+    for ended in outcomes(work_dir):
+        history = trials.history(work_dir / _PROJECT / f"trial_{ended.trial}")
+        if history:
+            found[ended.trial] = history
+    return found
+
+
+@contextlib.contextmanager
+def _named(worker: Cluster) -> Iterator[None]:
+    """Lets Keras Tuner know that this process is a worker."""
+    address, _, port = worker.address.rpartition(":")
+    names = {
+        "KERASTUNER_TUNER_ID": worker.worker,
+        "KERASTUNER_ORACLE_IP": address,
+        "KERASTUNER_ORACLE_PORT": port,
+    }
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _cause() -> Iterator[None]:
+    """Raises what ended a search, in place of what Keras Tuner makes of it."""
+    try:
+        yield
+    except errors.FatalError as error:
+        raise error.__cause__ or error from None
+
+
 class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """Runs trials in this process."""
+    """Runs trials in this process, which may be a worker."""
+
+    oracle: Any
 
     def __init__(
         self,
@@ -99,40 +220,49 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
         base: PipelineSettings,
         space: Space,
         objective: Objective,
+        worker: Cluster | None,
         **arguments: Any,
     ) -> None:
-        self._train, self._base, self._space, self._objective = train, base, space, objective
-        super().__init__(**arguments)
+        self._train, self._base, self._space, self.objective = train, base, space, objective
+        self._worker = worker.worker if worker else ""
+        with contextlib.redirect_stdout(io.StringIO()):  # It says that it reloads.
+            super().__init__(**arguments)
+        if worker:
+            self.oracle = clusters.Client(self.oracle._oracle, worker)
 
     def folder(self, trial_id: str) -> Path:
         return Path(self.get_trial_dir(trial_id))
 
     def run_trial(self, trial: keras_tuner_trial.Trial, *_: Any, **__: Any) -> dict[str, float]:
-        values = trial.hyperparameters.values
+        # On their way to a worker, numbers are 32-bit floats.
+        values = {name: rounded(value) for name, value in trial.hyperparameters.values.items()}
         earlier = values.get("tuner/trial_id")
         plan = trials.Plan(
             trial.trial_id,
             self._space.settings(values),
             values.get("tuner/epochs", self._base.tuning.epochs),
             self.folder(earlier) if earlier else None,
+            self._worker,
         )
         number = int(trial.trial_id) + 1
+        who = f"worker {self._worker}: " if self._worker else ""
         told = ", ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in plan.values.items()
         )
-        _log.info("trial %d of %d: %s", number, self._base.tuning.trials, told)
+        _log.info("%strial %d of %d: %s", who, number, self._base.tuning.trials, told)
         try:
-            outcome = trials.run(
-                self._train, self._base, self._objective, plan, self.folder(trial.trial_id)
-            )
+            with self._kept_alive(trial):
+                outcome = trials.run(
+                    self._train, self._base, self.objective, plan, self.folder(trial.trial_id)
+                )
         except Exception as error:
             # Else Keras Tuner would count it as a bad trial and go on.
             raise errors.FatalError(str(error)) from error
         if outcome.score is None:
-            _log.warning("trial %d failed: %s", number, outcome.failure)
+            _log.warning("%strial %d failed: %s", who, number, outcome.failure)
             raise errors.FailedTrialError(outcome.failure)
-        _log.info("trial %d: score %.3f, %.0f s", number, outcome.score, outcome.seconds)
+        _log.info("%strial %d: score %.3f, %.0f s", who, number, outcome.score, outcome.seconds)
         return {SCORE: outcome.score}
 
     def on_trial_end(self, trial: keras_tuner_trial.Trial) -> None:
@@ -141,17 +271,35 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
         if self._base.tuning.tuner != HYPERBAND:
             trials.remove_checkpoints(self.folder(trial.trial_id))
 
+    @contextlib.contextmanager
+    def _kept_alive(self, trial: keras_tuner_trial.Trial) -> Iterator[None]:
+        """Tells the chief that the trial runs, or that it does not any more."""
+        if not isinstance(self.oracle, clusters.Client):
+            yield
+            return
+        ended = self.oracle.keep_alive(trial.trial_id)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(grpc.RpcError):
+                self.oracle.give_back(trial)
+            raise
+        finally:
+            ended.set()
 
-def _tuner(
-    train: trials.Train, base: PipelineSettings, space: Space, objective: Objective, work_dir: Path
+
+def _open(
+    train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cluster | None = None
 ) -> _Tuner:
-    with contextlib.redirect_stdout(io.StringIO()):  # It says that it reloads.
-        return _Tuner(
-            *(train, base, space, objective),
-            oracle=oracle(space, base.tuning),
-            directory=str(work_dir),
-            project_name=_PROJECT,
-        )
+    found_space = space(base)
+    judged = objective(base.tuning.objective, train.figures(base))
+    _claim(work_dir, base)
+    return _Tuner(
+        *(train, base, found_space, judged, worker),
+        oracle=oracle(found_space, base.tuning),
+        directory=str(work_dir),
+        project_name=_PROJECT,
+    )
 
 
 def _claim(work_dir: Path, base: PipelineSettings) -> None:

@@ -1,5 +1,6 @@
 """One trial: a short training with some values, and how it ended."""
 
+import csv
 import dataclasses
 import json
 import logging
@@ -67,6 +68,8 @@ class Outcome:
         epochs: How many it had, with those of the trial that it goes on from.
         seconds: That it took, in this process.
         batch_size: That it ended with.
+        ended: When, in seconds since 1970.
+        worker: Which worker ran it; empty in a search of one process.
     """
 
     trial: str
@@ -77,6 +80,8 @@ class Outcome:
     epochs: int
     seconds: float
     batch_size: int
+    ended: float = 0.0
+    worker: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,14 @@ class Plan:
         values: To try, by the dotted names of settings.
         until: The epoch that it trains to, of `tuning.epochs`.
         goes_on_from: The folder of the trial that it goes on from; None where it starts anew.
+        worker: Which worker runs it; empty in a search of one process.
     """
 
     trial: str
     values: Mapping[str, Any]
     until: int
     goes_on_from: Path | None = None
+    worker: str = ""
 
 
 def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, folder: Path) -> Outcome:
@@ -137,7 +144,9 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
             *(plan.trial, values, figures["val_score"], "", figures, len(history), 0.0, batch_size)
         )
         write_csv(folder / _HISTORY, history)
-    outcome = dataclasses.replace(outcome, seconds=time.monotonic() - start)
+    outcome = dataclasses.replace(
+        outcome, seconds=time.monotonic() - start, ended=time.time(), worker=plan.worker
+    )
     write_json(folder / _OUTCOME, dataclasses.asdict(outcome))
     return outcome
 
@@ -207,6 +216,15 @@ def remove_checkpoints(folder: Path) -> None:
         folder: The trial's.
     """
     shutil.rmtree(folder / _TRAINING, ignore_errors=True)
+
+
+def history(folder: Path) -> History:
+    """Returns the figures of each epoch of the trial in a folder; none where it has no score."""
+    file = folder / _HISTORY
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as rows:
+        return [{name: float(text) for name, text in row.items() if text} for row in csv.DictReader(rows)]
 
 
 def outcome(folder: Path) -> Outcome | None:

@@ -24,12 +24,15 @@ GROUPS = ("tasks", "data", "augmentation", "model", "training", "evaluation")
 _NO_MODEL = LatestBlessed("(none)", "evaluation", "blessing", "model")
 
 
-def prepare(settings: StudySettings, output_dir: Path) -> None:
+def prepare(settings: StudySettings, output_dir: Path) -> str:
     """Makes the examples that all variants share, where they are not there yet.
 
     Args:
         settings: The study.
         output_dir: Its folder.
+
+    Returns:
+        The folder of the transformed examples in the pipeline root.
 
     Raises:
         ComponentError: A component failed.
@@ -37,7 +40,8 @@ def prepare(settings: StudySettings, output_dir: Path) -> None:
     """
     root = pipeline_root(output_dir)
     with exclusive(root):
-        _run(graph(settings, settings.base, root), settings.base, root, "Transform")
+        made = _run(graph(settings, settings.base, root), settings.base, root, "Transform")
+        return _place(made, "Transform", "transformed_examples", root)
 
 
 def run(settings: StudySettings, name: str, seed: int, output_dir: Path) -> None:

@@ -26,7 +26,9 @@ def values(found: Found) -> list[float]:
 
 
 def same(found: Found) -> list[dict]:
-    return [dataclasses.asdict(dataclasses.replace(trial, seconds=0.0)) for trial in found.trials]
+    return [
+        dataclasses.asdict(dataclasses.replace(trial, seconds=0.0, ended=0.0)) for trial in found.trials
+    ]
 
 
 def killed_at(rate_number: int, epoch: int) -> ToyTraining:

@@ -1,0 +1,185 @@
+"""A chief and workers, each in a process of its own, on this machine."""
+
+import dataclasses
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from toy_training import ACCURACY, RATE, ToyTraining, settings
+
+from kfer import search
+from kfer.processes import Apart
+from kfer.search import Cluster, Found, cluster
+from kfer.settings import MetricSettings, PipelineSettings
+
+TIMEOUT_S = 4.0
+
+
+class Slow(ToyTraining):
+    """Says which process is in which epoch, which takes its time; the third waits for a worker."""
+
+    def __init__(self, folder: Path, seconds: float, wait_for: str) -> None:
+        super().__init__(self._begin)
+        self._folder, self._seconds, self._wait_for = folder, seconds, wait_for
+
+    def _begin(self, settings: PipelineSettings, epoch: int) -> None:
+        rate = settings.training.learning_rate
+        (self._folder / f"{os.getpid()} {rate} {epoch}").touch()
+        time.sleep(self._seconds)
+        if epoch == 3 and self._wait_for:
+            until(lambda: list(self._folder.glob(f"worker {self._wait_for} *")))
+
+
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture
+def address() -> str:
+    return free_address()
+
+
+def work(
+    folder: Path, address: str, name: str, seconds: float, wait_for: str = "", **tuning: object
+) -> None:
+    (folder / "seen").mkdir(parents=True, exist_ok=True)
+    (folder / "seen" / f"worker {name} {os.getpid()}").touch()
+    training = Slow(folder / "seen", seconds, wait_for)
+    own = Cluster(address, name, TIMEOUT_S, chief_timeout_s=60.0)
+    search.work(training, settings(**tuning), folder / "search", own)
+
+
+def serve(folder: Path, address: str, **tuning: object) -> Found:
+    chief = Cluster(address, worker_timeout_s=TIMEOUT_S)
+    return search.search(ToyTraining(), settings(**tuning), folder / "search", chief)
+
+
+def pid_of(folder: Path, name: str) -> int:
+    return int(next((folder / "seen").glob(f"worker {name} *")).name.split()[-1])
+
+
+def epochs_of(folder: Path, pid: int) -> list[str]:
+    return [place.name for place in (folder / "seen").glob(f"{pid} *")]
+
+
+def until(condition: object, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def same(found: Found) -> list[dict]:
+    plain = {"seconds": 0.0, "ended": 0.0, "worker": ""}
+    return [dataclasses.asdict(dataclasses.replace(trial, **plain)) for trial in found.trials]
+
+
+def test_a_chief_and_three_workers_of_whom_one_is_killed(tmp_path: Path, address: str, caplog) -> None:
+    """The trial of the dead one is gone on with, one joins late, and all end as one process would."""
+    tuning = {"trials": 8, "epochs": 3}
+    expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "alone")
+    found: list[Found] = []
+    chief = threading.Thread(target=lambda: found.append(serve(tmp_path, address, **tuning)))
+    chief.start()
+    workers = [Apart(work, tmp_path, address, name, 0.4, "late", **tuning) for name in ("a", "b")]
+    until(lambda: list((tmp_path / "seen").glob("worker a *")))
+    victim = pid_of(tmp_path, "a")
+    until(lambda: any(name.endswith(" 2") for name in epochs_of(tmp_path, victim)))
+    os.kill(victim, signal.SIGKILL)
+    late = Apart(work, tmp_path, address, "late", 0.4, **tuning)
+    chief.join(timeout=120)
+    assert not chief.is_alive()
+    assert workers[0].wait().code == -signal.SIGKILL
+    assert [worker.wait().code for worker in (workers[1], late)] == [0, 0]
+    assert same(found[0]) == same(expected)
+    assert {"b", "late"} <= {trial.worker for trial in found[0].trials}
+    assert "worker a has said nothing for 4 s" in caplog.text
+    # The epoch that was finished is not trained again.
+    dead = {name.split(" ", 1)[1] for name in epochs_of(tmp_path, victim)}
+    alive = {
+        name.split(" ", 1)[1]
+        for worker in ("b", "late")
+        for name in epochs_of(tmp_path, pid_of(tmp_path, worker))
+    }
+    assert {name for name in dead & alive if name.endswith(" 1")} == set()
+
+
+def test_a_worker_that_slept_too_long_ends(tmp_path: Path, address: str, caplog) -> None:
+    tuning = {"trials": 3, "epochs": 2}
+    chief = threading.Thread(target=serve, args=(tmp_path, address), kwargs=tuning)
+    chief.start()
+    sleeper = Apart(work, tmp_path, address, "sleeper", 2.0, **tuning)
+    until(lambda: list((tmp_path / "seen").glob("worker sleeper *")))
+    pid = pid_of(tmp_path, "sleeper")
+    until(lambda: epochs_of(tmp_path, pid))
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: "worker sleeper has said nothing" in caplog.text)
+    os.kill(pid, signal.SIGCONT)
+    assert sleeper.wait().code == 1
+    other = Apart(work, tmp_path, address, "other", 0.0, **tuning)
+    assert other.wait().code == 0
+    chief.join(timeout=30)
+    assert not chief.is_alive()
+
+
+def test_a_search_killed_twice_and_finished_by_two_workers(tmp_path: Path, address: str) -> None:
+    tuning = {"trials": 6, "epochs": 3}
+    expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "alone")
+
+    def stop(settings: PipelineSettings, epoch: int) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            search.search(ToyTraining(stop), settings(**tuning), tmp_path / "search")
+    workers = [Apart(work, tmp_path, address, name, 0.0, **tuning) for name in ("a", "b")]
+    assert same(serve(tmp_path, address, **tuning)) == same(expected)
+    assert [worker.wait().code for worker in workers] == [0, 0]
+    # Nothing is left to do.
+    assert same(serve(tmp_path, free_address(), **tuning)) == same(expected)
+
+
+def test_a_chief_that_cannot_be_reached_is_named(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConnectionError, match=rf"no chief answers at {address} within 1 s; start one"):
+        search.work(ToyTraining(), settings(), tmp_path, Cluster(address, "a", chief_timeout_s=1.0))
+
+
+def test_an_address_is_for_one_chief(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match=f"cannot listen at {address}"):
+            serve(tmp_path, address)
+
+
+def test_a_worker_must_search_the_same(tmp_path: Path, address: str, monkeypatch) -> None:
+    search.search(ToyTraining(), settings(trials=1), tmp_path)
+    other = {ACCURACY: MetricSettings(floor=0.5)}
+    monkeypatch.setattr(cluster, "reach", lambda *_: True)
+    with pytest.raises(ValueError, match=r"other settings: tuning\.objective"):
+        search.work(ToyTraining(), settings(objective=other), tmp_path, Cluster(address, "a"))
+
+
+def test_an_error_of_the_training_gives_the_trial_back(tmp_path: Path, address: str, caplog) -> None:
+    def fail(settings: PipelineSettings, epoch: int) -> None:
+        raise ValueError("there is no such backbone")
+
+    chief = threading.Thread(target=serve, args=(tmp_path, address), kwargs={"trials": 2})
+    chief.start()
+    own = Cluster(address, "a", TIMEOUT_S, chief_timeout_s=30.0)
+    until(lambda: (tmp_path / "search" / "search.json").exists())
+    with pytest.raises(ValueError, match="no such backbone"):
+        search.work(ToyTraining(fail), settings(trials=2), tmp_path / "search", own)
+    until(lambda: "worker a leaves: trial 1 waits for another" in caplog.text, 10.0)
+    search.work(ToyTraining(), settings(trials=2), tmp_path / "search", own)
+    chief.join(timeout=30)
+    assert not chief.is_alive()
+    assert [trial.values[RATE] for trial in search.outcomes(tmp_path / "search")]
