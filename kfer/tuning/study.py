@@ -1,0 +1,274 @@
+"""The whole study: examples, trials on one machine or several, and what the best values are worth."""
+
+import dataclasses
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+from kfer import files
+from kfer.processes import Apart, in_fresh_process
+from kfer.settings import TuningSettings
+from kfer.settings.dotted import as_text
+from kfer.study import StudySettings, variant
+from kfer.study import study as studies
+from kfer.tuning.settings import TuningStudySettings
+
+if TYPE_CHECKING:
+    from kfer.pipeline.components.trials import Trials
+    from kfer.search import Cluster
+
+#: The variants of a study's whole trainings: the values that are set, and the best ones.
+AS_SET, BEST = "as_set", "best"
+_PREPARED, _LOCK = "prepared.json", ".lock"
+_log = logging.getLogger(__name__)
+
+
+def claim(settings: TuningStudySettings, output_dir: Path) -> None:
+    """Makes the output folder the study's own.
+
+    Args:
+        settings: The study.
+        output_dir: Its folder.
+
+    Raises:
+        ValueError: It is another one's.
+    """
+    files.claim(output_dir, "study", settings.name)
+
+
+def search_dir(output_dir: Path) -> Path:
+    """Where the trials are."""
+    return output_dir / "search"
+
+
+def run(
+    settings: TuningStudySettings,
+    output_dir: Path,
+    address: str = "",
+    workers: Sequence[str] = (),
+    gpus: Sequence[str] = (),
+    others_join: bool = False,
+) -> None:
+    """Runs the study's trials, or goes on with those that are missing.
+
+    Args:
+        settings: The study.
+        output_dir: Its folder.
+        address: Where workers reach this process; empty for a free port of this machine.
+        workers: Names of workers, each in a process of its own on this machine; none, and no
+            `others_join`: the trials run in this process.
+        gpus: Of each worker, the number of the GPU that is its own; empty: all see all.
+        others_join: Whether workers of other machines join.
+
+    Raises:
+        OSError: The address cannot be listened at.
+        RuntimeError: Another process runs the study, the examples cannot be prepared, or all trials or
+            workers failed.
+        ValueError: As `kfer.search.search` raises it.
+    """
+    with _exclusive(output_dir):
+        prepare(settings, output_dir)
+        if not workers and not others_join:
+            from kfer import search
+
+            search.search(trials(settings, output_dir), settings.base, search_dir(output_dir))
+            return
+        address = address or f"127.0.0.1:{_free_port()}"
+        processes = _start(settings, output_dir, address, workers, gpus)
+        try:
+            _serve(settings, output_dir, address, _check(processes, others_join))
+        finally:
+            for process in processes.values():
+                process.end()
+
+
+def prepare(settings: TuningStudySettings, output_dir: Path) -> None:
+    """Makes the examples that all trials share, where they are not there yet.
+
+    Args:
+        settings: The study.
+        output_dir: Its folder.
+
+    Raises:
+        ComponentError: A component failed.
+        RuntimeError: Another process holds the pipeline root.
+    """
+    place = in_fresh_process(variant.prepare, retraining(settings, {}), output_dir)
+    files.write_json(output_dir / _PREPARED, {"transformed_examples": place})
+
+
+def work(
+    settings: TuningStudySettings,
+    output_dir: Path,
+    address: str,
+    workers: Sequence[str],
+    gpus: Sequence[str] = (),
+) -> None:
+    """Runs trials that the chief at an address gives, until there are none.
+
+    Args:
+        settings: The study, as the chief has it.
+        output_dir: Its folder, the very one that the chief has.
+        address: "host:port" of the chief.
+        workers: Names of workers; several have a process each.
+        gpus: As for `run`.
+
+    Raises:
+        ConnectionError: The chief does not answer.
+        RuntimeError: A worker failed.
+        ValueError: As `kfer.search.work` raises it.
+    """
+    if len(workers) == 1 and not gpus:
+        _work(settings, output_dir, address, workers[0], "")
+        return
+    processes = _start(settings, output_dir, address, workers, gpus)
+    try:
+        endings = {name: process.wait() for name, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.end()
+    failed = [f"{name}: {ending.reason}" for name, ending in endings.items() if ending.code]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(workers)} workers failed: {'; '.join(failed)}")
+
+
+def retrain(settings: TuningStudySettings, output_dir: Path) -> list[str]:
+    """Trains the values that are set and the best ones whole, with every seed, and judges them.
+
+    Args:
+        settings: The study.
+        output_dir: Its folder.
+
+    Returns:
+        The trainings that failed, with the reason.
+
+    Raises:
+        RuntimeError: Another process trains in the folder.
+        ValueError: No trial has a score yet.
+    """
+    from kfer.tuning import results
+
+    best = results.collect(settings, output_dir).best
+    if best is None:
+        raise ValueError("there is nothing to train again: no trial has a score yet")
+    return studies.train(retraining(settings, best.values), output_dir)
+
+
+def retraining(settings: TuningStudySettings, values: Mapping[str, object]) -> StudySettings:
+    """Returns the study that compares the values that are set with others.
+
+    Args:
+        settings: The study.
+        values: By dotted names.
+    """
+    texts = {name: value if isinstance(value, str) else as_text(value) for name, value in values.items()}
+    return StudySettings(
+        settings.name,
+        dataclasses.replace(settings.base, tuning=TuningSettings(trials=0)),
+        {AS_SET: {}, BEST: texts},
+        settings.seeds,
+    )
+
+
+@contextmanager
+def _exclusive(output_dir: Path) -> Iterator[None]:
+    output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = filelock.FileLock(output_dir / _LOCK).acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise RuntimeError(
+            f"another process runs the study in {output_dir}: wait until it ends, join it with --worker, "
+            "or give another --output-dir"
+        ) from error
+    with lock:
+        yield
+
+
+def trials(settings: TuningStudySettings, output_dir: Path) -> "Trials":
+    """Returns what trains on the examples that `prepare` made.
+
+    Args:
+        settings: The study.
+        output_dir: Its folder.
+    """
+    from kfer.pipeline.artifacts import TransformedExamples
+    from kfer.pipeline.components.trials import Trials
+
+    place = files.read_json(output_dir / _PREPARED)["transformed_examples"]
+    examples = TransformedExamples(variant.pipeline_root(output_dir) / place)
+    return Trials(examples, settings.base.tuning.example_share, output_dir / "features")
+
+
+def _serve(
+    settings: TuningStudySettings, output_dir: Path, address: str, check: Callable[[], None]
+) -> None:
+    from kfer import search
+
+    _log.info("the chief is at %s", address)
+    search.search(
+        trials(settings, output_dir),
+        settings.base,
+        search_dir(output_dir),
+        _cluster(settings, address, ""),
+        check,
+    )
+
+
+def _work(settings: TuningStudySettings, output_dir: Path, address: str, worker: str, gpu: str) -> None:
+    if gpu:  # before TensorFlow is imported
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    from kfer import search
+
+    own, folder = _cluster(settings, address, worker), search_dir(output_dir)
+    if search.wait_for_chief(settings.base, folder, own):
+        search.work(trials(settings, output_dir), settings.base, folder, own)
+
+
+def _cluster(settings: TuningStudySettings, address: str, worker: str) -> "Cluster":
+    from kfer.search import Cluster
+
+    return Cluster(address, worker, settings.worker_timeout_s, settings.chief_timeout_s)
+
+
+def _start(
+    settings: TuningStudySettings,
+    output_dir: Path,
+    address: str,
+    workers: Sequence[str],
+    gpus: Sequence[str],
+) -> dict[str, Apart]:
+    return {
+        name: Apart(_work, settings, output_dir, address, name, gpus[index] if gpus else "")
+        for index, name in enumerate(workers)
+    }
+
+
+def _check(processes: dict[str, Apart], others_join: bool) -> Callable[[], None]:
+    """What finds that nobody is left to work; a worker that ends before all is done has failed."""
+    told: set[str] = set()
+
+    def check() -> None:
+        for name, process in processes.items():
+            if name not in told and not process.is_running:
+                told.add(name)
+                ending = process.wait()
+                if ending.code:
+                    _log.warning("worker %s failed: %s", name, ending.reason)
+        if processes and not others_join and len(told) == len(processes):
+            reasons = {process.wait().reason for process in processes.values()} - {""}
+            if reasons:
+                raise RuntimeError(f"all {len(processes)} workers failed: {'; '.join(sorted(reasons))}")
+
+    return check
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
