@@ -157,7 +157,7 @@ def outcomes(work_dir: Path) -> list[trials.Outcome]:
 
 
 def judged_by(work_dir: Path) -> tuple[str, tuple[str, ...]]:
-    """Returns the rule that trials are compared by, in words, and the metrics in it; empty before a search.
+    """Returns the rule that trials are compared by, in words, and its metrics; empty before a search.
 
     Args:
         work_dir: Of the search.
