@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.engine import trial as keras_tuner_trial
 
 from kfer.files import write_text
+from kfer.settings.dotted import as_text
 from kfer.settings.space import Parameter, Space
 from kfer.settings.tuning import BAYESIAN, GRID, HYPERBAND, RANDOM, TuningSettings
 
@@ -54,7 +55,11 @@ def hyperparameters(space: Space) -> keras_tuner.HyperParameters:
 def _add(made: keras_tuner.HyperParameters, parameter: Parameter) -> None:
     default = parameter.default
     if parameter.choices:
-        made.Choice(parameter.name, list(parameter.choices), default=default)
+        choices = list(parameter.choices)
+        if {type(choice) for choice in choices} not in ({int}, {float}, {str}):
+            # Keras Tuner takes nothing else, and makes numbers of true and false.
+            choices, default = [as_text(choice) for choice in choices], as_text(default)
+        made.Choice(parameter.name, choices, default=default)
         return
     kind = made.Int if parameter.is_integer() else made.Float
     sampling = "log" if parameter.log else "linear"

@@ -96,8 +96,8 @@ def _domain(column: Column) -> api.Domain:
     return api.RealInterval(float(column.low), float(column.high))
 
 
-def _value(column: Column, value: Any) -> bool | float | str:
+def _value(column: Column, value: Any) -> float | str:
     """A value as HParams has them: all of a setting are of one kind, and none is a list or None."""
     if not column.choices or are_numbers(column.choices):
         return value if isinstance(column.low, int) and not column.choices else float(value)
-    return value if all(isinstance(choice, bool) for choice in column.choices) else text(value)
+    return text(value)

@@ -226,6 +226,19 @@ def test_values_that_do_not_fit_each_other_fail_alone(tmp_path: Path) -> None:
     assert "a mixed face is half a person" in found.trials[3].failure
 
 
+def test_lists_and_none_can_be_tried(tmp_path: Path) -> None:
+    training = ToyTraining()
+    space = {
+        "tasks.identity.layers": ParameterSettings(values=("()", "(256,)")),
+        "tasks.identity.dropout": ParameterSettings(values=("none", "0.5")),
+        "tasks.identity.stop_gradient": ParameterSettings(values=("true", "false")),
+    }
+    run(tmp_path, training, tuner="grid", space=space, trials=8)
+    tasks = [given.tasks["identity"] for given, *_ in training.calls]
+    tried = {(task.layers, task.dropout, task.stop_gradient) for task in tasks}
+    assert tried == {(a, b, c) for a in ((), (256,)) for b in (None, 0.5) for c in (True, False)}
+
+
 def too_large(given: PipelineSettings, epoch: int) -> None:
     if given.training.batch_size > 16:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand more")
