@@ -41,7 +41,8 @@ class Apart:
     def __init__(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         context = multiprocessing.get_context("spawn")
         self._receiver, sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=_run, args=(sender, function, args, kwargs), daemon=True)
+        # No daemon, which could have no processes of its own; it ends with this one all the same.
+        self._process = context.Process(target=_run, args=(sender, function, args, kwargs))
         self._process.start()
         sender.close()
         self._ending: Ending | None = None

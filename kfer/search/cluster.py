@@ -3,6 +3,8 @@
 They speak Keras Tuner's own protocol, on one machine or several that see the same folder.
 """
 
+import contextlib
+import functools
 import logging
 import os
 import threading
@@ -11,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
 import keras_tuner
@@ -19,10 +21,15 @@ from keras_tuner.engine import trial as keras_tuner_trial
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_chief, oracle_client
 
+from kfer.settings.checks import check as check_setting
+
 Status = keras_tuner_trial.TrialStatus
 _WORKER, _SESSION = "kfer-worker", "kfer-session"
-_POLL_S = 0.2
+_POLL_S, _STALL_S, _CALL_S = 0.2, 2.0, 30.0
+T = TypeVar("T")
 _BEATS = 4  # signs of life in the time after which a worker counts as dead
+#: What calls end with while there is no chief.
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _log = logging.getLogger(__name__)
 
 
@@ -35,12 +42,23 @@ class Cluster:
         worker: The worker's name, which no other has; empty for the chief.
         worker_timeout_s: A worker that the chief hears nothing of for so long has died.
         chief_timeout_s: So long a worker waits for the chief's answer.
+        others_join: Of a chief: whether workers may be at work already, for a chief before it that died.
     """
 
     address: str
     worker: str = ""
     worker_timeout_s: float = 60.0
     chief_timeout_s: float = 900.0
+    others_join: bool = False
+
+    def __post_init__(self) -> None:
+        name = self.worker.translate(str.maketrans("", "", "-_."))
+        check_setting(
+            not self.worker or (name.isalnum() and name.isascii()),
+            "worker",
+            "a name of letters, digits, -, _ and .",
+            self.worker,
+        )
 
 
 class _Caller(NamedTuple):
@@ -48,75 +66,120 @@ class _Caller(NamedTuple):
     session: str
 
 
+class _RefusedError(Exception):
+    """A call of a worker that has lost its place."""
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets one call in at a time; an error ends the serving, and not only the call."""
+
+    @functools.wraps(method)
+    def call(self: "_Servicer", request: Any, context: grpc.ServicerContext) -> Any:
+        code, message = grpc.StatusCode.INTERNAL, "the chief ends"
+        with self._lock:
+            try:
+                if self.failure is None:
+                    return method(self, request, context)
+            except _RefusedError as error:
+                code, message = grpc.StatusCode.FAILED_PRECONDITION, str(error)
+            except Exception as error:
+                self.failure, message = error, f"{type(error).__name__}: {error}"
+        context.abort(code, message)
+        raise AssertionError  # abort raises
+
+    return call
+
+
 class _Servicer(oracle_chief.OracleServicer):
     """Keras Tuner's, which also knows who is alive, and lets nobody go while a trial may come back."""
 
-    def __init__(self, oracle: keras_tuner.Oracle, timeout_s: float) -> None:
+    def __init__(self, oracle: keras_tuner.Oracle, cluster: Cluster) -> None:
         super().__init__(oracle)
-        self._timeout_s = timeout_s
+        self._timeout_s = cluster.worker_timeout_s
         self._lock = threading.RLock()
+        # Whoever runs a trial of a chief that died will say so by then.
+        grace_s = self._timeout_s / 2 if cluster.others_join else 0.0
+        self._end_of_grace = time.monotonic() + grace_s
         # By worker: of which process, and when it was heard last.
         self._heard: dict[str, tuple[str, float]] = {}
+        self._looked = time.monotonic()
+        #: What went wrong in a call; Keras Tuner's oracle is of no use after it.
+        self.failure: Exception | None = None
 
+    @_guarded
     def CreateTrial(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         caller = _caller(context)
-        with self._lock:
-            if caller.worker not in self._heard:
-                _log.info("worker %s joins", caller.worker)
-            # A worker that was started anew takes the place, and the trial, of the one before it.
-            self._heard[caller.worker] = caller.session, time.monotonic()
-            response = super().CreateTrial(request, context)
-            status = response.trial.status
-            if status != Status.to_proto(Status.STOPPED):
-                return response
-            if self.oracle.ongoing_trials:
-                # Whoever runs the last trials may die, and somebody must be there to take them.
-                self.stop_triggered = False
-                response.trial.status = Status.to_proto(Status.IDLE)
-            else:
-                del self._heard[caller.worker]
+        if caller.worker not in self._heard:
+            _log.info("worker %s joins", caller.worker)
+        # A worker that was started anew takes the place, and the trial, of the one before it.
+        self._heard[caller.worker] = caller.session, time.monotonic()
+        if self.oracle._retry_queue and time.monotonic() < self._end_of_grace:
+            idle = keras_tuner_trial.Trial(self.oracle.get_space(), "", Status.IDLE)
+            return protos.get_service().CreateTrialResponse(trial=idle.to_proto())
+        response = super().CreateTrial(request, context)
+        if response.trial.status != Status.to_proto(Status.STOPPED):
             return response
+        if self.oracle.ongoing_trials:
+            # Whoever runs the last trials may die, and somebody must be there to take them.
+            self.stop_triggered = False
+            response.trial.status = Status.to_proto(Status.IDLE)
+        else:
+            del self._heard[caller.worker]
+        return response
 
+    @_guarded
     def GetTrial(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Also a worker's sign of life."""
-        with self._lock:
-            self._check(request.trial_id, context)
-            return super().GetTrial(request, context)
+        self._check(request.trial_id, context)
+        return super().GetTrial(request, context)
 
+    @_guarded
     def UpdateTrial(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        with self._lock:
-            self._check(request.trial_id, context)
-            return super().UpdateTrial(request, context)
+        self._check(request.trial_id, context)
+        return super().UpdateTrial(request, context)
 
+    @_guarded
     def EndTrial(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        with self._lock:
-            self._check(request.trial.trial_id, context)
-            trial = keras_tuner_trial.Trial.from_proto(request.trial)
+        trial = keras_tuner_trial.Trial.from_proto(request.trial)
+        known = self.oracle.trials[trial.trial_id]
+        # A worker that did not hear the answer asks again.
+        if known.status == Status.RUNNING:
+            self._check(trial.trial_id, context)
             if trial.status == Status.RUNNING:
                 self._give_back(_caller(context).worker, "leaves")
             else:
                 # Numbers lost digits on their way to the worker.
-                trial.hyperparameters = self.oracle.trials[trial.trial_id].hyperparameters
+                trial.hyperparameters = known.hyperparameters
                 self.oracle.end_trial(trial)
-            return protos.get_service().EndTrialResponse()
+                self.oracle.save()  # Keras Tuner did, before it knew that the trial runs no more.
+        return protos.get_service().EndTrialResponse()
 
     def _check(self, trial_id: str, context: grpc.ServicerContext) -> None:
-        caller = _caller(context)
-        own = self.oracle.ongoing_trials.get(caller.worker)
-        if self._heard.get(caller.worker, ("",))[0] != caller.session:
-            self._refuse(context, f"another process has joined as worker {caller.worker}, or it was")
+        caller, oracle = _caller(context), self.oracle
+        if caller.worker not in self._heard and trial_id in oracle._retry_queue:
+            # It slept, or worked for a chief that died, and nobody took its trial meanwhile.
+            _log.info("worker %s goes on with trial %d", caller.worker, int(trial_id) + 1)
+            oracle._retry_queue.remove(trial_id)
+            oracle.tuner_ids.add(caller.worker)
+            oracle.ongoing_trials[caller.worker] = oracle.trials[trial_id]
+            oracle.save()
+        elif self._heard.get(caller.worker, (caller.session,))[0] != caller.session:
+            raise _RefusedError(f"another process has joined as worker {caller.worker}")
+        own = oracle.ongoing_trials.get(caller.worker)
         if own is None or own.trial_id != trial_id:
-            self._refuse(context, f"trial {int(trial_id) + 1} went to another worker: this one was")
+            raise _RefusedError(
+                f"it was silent for {self._timeout_s:g} s, and trial {int(trial_id) + 1} went to another"
+            )
         self._heard[caller.worker] = caller.session, time.monotonic()
-
-    def _refuse(self, context: grpc.ServicerContext, reason: str) -> NoReturn:
-        context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"{reason} silent for {self._timeout_s:g} s")
-        raise AssertionError  # abort raises
 
     def give_back_of_the_dead(self) -> None:
         """Gives the trials of workers that died to others."""
         with self._lock:
             now = time.monotonic()
+            stalled = now - self._looked > _STALL_S
+            self._looked = now
+            if stalled:  # Nobody could be heard meanwhile.
+                self._heard = {worker: (session, now) for worker, (session, _) in self._heard.items()}
             for worker, (_, heard) in list(self._heard.items()):
                 if now - heard > self._timeout_s:
                     self._give_back(worker, f"has said nothing for {self._timeout_s:g} s")
@@ -157,7 +220,7 @@ def serve(oracle: keras_tuner.Oracle, cluster: Cluster, check: Callable[[], None
     Raises:
         OSError: The address cannot be listened at.
     """
-    servicer = _Servicer(oracle, cluster.worker_timeout_s)
+    servicer = _Servicer(oracle, cluster)
     # One port is not for two: by default, another chief would get every second worker.
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
@@ -173,11 +236,17 @@ def serve(oracle: keras_tuner.Oracle, cluster: Cluster, check: Callable[[], None
     server.start()
     try:
         while not servicer.is_finished():
+            if servicer.failure is not None:
+                raise servicer.failure
             check()
             servicer.give_back_of_the_dead()
             time.sleep(_POLL_S)
     finally:
         server.stop(grace=1).wait()
+
+
+class SearchDoneError(Exception):
+    """The chief has ended, for the search is done."""
 
 
 class Client(oracle_client.OracleClient):
@@ -186,29 +255,58 @@ class Client(oracle_client.OracleClient):
     Args:
         oracle: The worker's own, of the same search.
         cluster: Of the worker.
+        is_done: Whether the search is done, and its chief has ended.
     """
 
-    def __init__(self, oracle: keras_tuner.Oracle, cluster: Cluster) -> None:
+    def __init__(self, oracle: keras_tuner.Oracle, cluster: Cluster, is_done: Callable[[], bool]) -> None:
         super().__init__(oracle)
-        self._cluster = cluster
-        session = uuid.uuid4().hex
-        signed = _Signed(((_WORKER, cluster.worker), (_SESSION, session)), cluster.chief_timeout_s)
-        self.stub = protos.get_service_grpc().OracleStub(
-            grpc.intercept_channel(grpc.insecure_channel(cluster.address), signed)
-        )
+        self._cluster, self._is_done = cluster, is_done
+        signed = _Signed(((_WORKER, cluster.worker), (_SESSION, uuid.uuid4().hex)))
+        # A chief that is back is to be noticed soon.
+        channel = grpc.insecure_channel(cluster.address, [("grpc.max_reconnect_backoff_ms", 2000)])
+        self.stub = protos.get_service_grpc().OracleStub(grpc.intercept_channel(channel, signed))
 
     def create_trial(self, tuner_id: str) -> keras_tuner_trial.Trial:
         """Waits where there is none yet."""
         while True:
-            trial = super().create_trial(tuner_id)
+            trial = self._patiently(lambda: super(Client, self).create_trial(tuner_id))
             if trial.status != Status.IDLE:
                 return trial
             time.sleep(min(1.0, self._cluster.worker_timeout_s / _BEATS))
 
     def give_back(self, trial: keras_tuner_trial.Trial) -> None:
-        """Tells the chief that this worker ends, and that its trial is for another."""
+        """Tells the chief, if it is there, that this worker ends, and that its trial is for another."""
         trial.status = Status.RUNNING
-        self.end_trial(trial)
+        with contextlib.suppress(grpc.RpcError):
+            self.stub.EndTrial(protos.get_service().EndTrialRequest(trial=trial.to_proto()), timeout=5)
+
+    def update_trial(
+        self, trial_id: str, metrics: dict[str, float], step: int = 0
+    ) -> keras_tuner_trial.Trial:
+        """As Keras Tuner's; a chief that is away may come back."""
+        return self._patiently(lambda: super(Client, self).update_trial(trial_id, metrics, step))
+
+    def get_trial(self, trial_id: str) -> keras_tuner_trial.Trial:
+        """Likewise."""
+        return self._patiently(lambda: super(Client, self).get_trial(trial_id))
+
+    def end_trial(self, trial: keras_tuner_trial.Trial) -> None:
+        """Likewise."""
+        self._patiently(lambda: super(Client, self).end_trial(trial))
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        start = time.monotonic()
+        while True:
+            try:
+                return call()
+            except grpc.RpcError as error:
+                if error.code() not in _AWAY:
+                    raise
+                if self._is_done():
+                    raise SearchDoneError from error
+                if time.monotonic() - start > self._cluster.chief_timeout_s:
+                    raise
+                time.sleep(_POLL_S)
 
     def keep_alive(self, trial_id: str) -> threading.Event:
         """Tells the chief that a trial runs, until the event that is returned is set.
@@ -223,7 +321,8 @@ class Client(oracle_client.OracleClient):
     def _keep_alive(self, trial_id: str, ended: threading.Event) -> None:
         while not ended.wait(self._cluster.worker_timeout_s / _BEATS):
             try:
-                self.stub.GetTrial(protos.get_service().GetTrialRequest(trial_id=trial_id))
+                request = protos.get_service().GetTrialRequest(trial_id=trial_id)
+                self.stub.GetTrial(request, timeout=self._cluster.worker_timeout_s / _BEATS)
             except grpc.RpcError as error:
                 # A chief that is away may come back before the trial ends.
                 if error.code() == grpc.StatusCode.FAILED_PRECONDITION and not ended.is_set():
@@ -279,20 +378,21 @@ def lost_chief(error: grpc.RpcError, cluster: Cluster) -> Exception:
 
 
 class _Signed(grpc.UnaryUnaryClientInterceptor):
-    """Calls that say who they are from, and that do not wait for ever."""
+    """Calls that say who they are from, and that do not wait for an hour."""
 
-    def __init__(self, metadata: tuple[tuple[str, str], ...], timeout_s: float) -> None:
-        self._metadata, self._timeout_s = metadata, timeout_s
+    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._metadata = metadata
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        return continuation(_Details(details, self._metadata, self._timeout_s), request)
+        return continuation(_Details(details, self._metadata), request)
 
 
 class _Details(grpc.ClientCallDetails):
-    def __init__(self, before: Any, metadata: tuple[tuple[str, str], ...], timeout_s: float) -> None:
+    def __init__(self, before: Any, metadata: tuple[tuple[str, str], ...]) -> None:
         self.method, self.credentials = before.method, before.credentials
         self.compression = getattr(before, "compression", None)
-        self.metadata, self.timeout, self.wait_for_ready = metadata, timeout_s, True
+        self.metadata, self.wait_for_ready = metadata, True
+        self.timeout = min(before.timeout or _CALL_S, _CALL_S)
 
 
 def _caller(context: grpc.ServicerContext) -> _Caller:

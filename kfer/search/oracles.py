@@ -3,13 +3,17 @@
 import itertools
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
+from keras_tuner.engine import metrics_tracking
 from keras_tuner.engine import trial as keras_tuner_trial
 
 from kfer.files import write_text
+from kfer.search.trial import outcome
 from kfer.settings.dotted import as_text
 from kfer.settings.space import Parameter, Space
 from kfer.settings.tuning import BAYESIAN, GRID, HYPERBAND, RANDOM, TuningSettings
@@ -59,6 +63,7 @@ def _add(made: keras_tuner.HyperParameters, parameter: Parameter) -> None:
         if {type(choice) for choice in choices} not in ({int}, {float}, {str}):
             # Keras Tuner takes nothing else, and makes numbers of true and false.
             choices, default = [as_text(choice) for choice in choices], as_text(default)
+        choices, default = [rounded(choice) for choice in choices], rounded(default)
         made.Choice(parameter.name, choices, default=default)
         return
     kind = made.Int if parameter.is_integer() else made.Float
@@ -73,6 +78,7 @@ class _Kept(keras_tuner.Oracle):
     """
 
     trials: dict[str, keras_tuner_trial.Trial]
+    _retry_queue: list[str]
 
     def save(self) -> None:
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
@@ -98,6 +104,12 @@ class _Kept(keras_tuner.Oracle):
             for trial_id in known:
                 self._mend(Path(self._get_trial_dir(trial_id)))
             super().reload()
+        self._run_lost_ones_again()
+        self._retry_queue = [
+            trial_id
+            for trial_id in dict.fromkeys(self._retry_queue)
+            if self.trials[trial_id].status == Status.RUNNING
+        ]
         # As they were before: the order of what is learnt from changes numbers in their last digits.
         self.trials = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
         for trial in self.trials.values():
@@ -121,6 +133,17 @@ class _Kept(keras_tuner.Oracle):
                 self.end_order.append(trial.trial_id)
             self._record_values(trial)
             self._seed_state += len(self.hyperparameters.space)
+
+    def _run_lost_ones_again(self) -> None:
+        """Lets trials run whose end is known to the oracle, but not how they ended."""
+        for trial_id, trial in self.trials.items():
+            folder = Path(self._get_trial_dir(trial_id))
+            if trial.status == Status.COMPLETED and outcome(folder) is None:
+                _log.warning(
+                    "how trial %d ended cannot be read in %s: it runs again", int(trial_id) + 1, folder
+                )
+                trial.status, trial.score = Status.RUNNING, None
+                trial.metrics = metrics_tracking.MetricsTracker()
 
     def _mend(self, folder: Path) -> None:
         """Writes a trial's file anew where it cannot be read: its values are kept, it runs again."""
@@ -160,10 +183,26 @@ class _Random(_Kept, keras_tuner.oracles.RandomSearchOracle):
 
 
 class _Bayesian(_Kept, keras_tuner.oracles.BayesianOptimizationOracle):
-    pass
+    """Keras Tuner's does not keep the state of its generator: a search that goes on would draw anew."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        self._random_state = np.random.RandomState(self.seed + len(self.trials))
+        return super().populate_space(trial_id)
 
 
 class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
+    """Keras Tuner's waits for trials that failed, and so never ends a round that has one."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        failed = [trial for trial in self.trials.values() if trial.status == Status.FAILED]
+        for trial in failed:
+            trial.status, trial.score = Status.COMPLETED, -math.inf
+        try:
+            return super().populate_space(trial_id)
+        finally:
+            for trial in failed:
+                trial.status, trial.score = Status.FAILED, None
+
     def _rebuild(self, project: Path, error: Exception) -> None:
         raise ValueError(
             f"{project / _ORACLE} is damaged ({error}), and with it which trials go on: hyperband cannot "

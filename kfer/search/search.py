@@ -74,8 +74,9 @@ def search(
         ValueError: The folder is of a search with other settings, the objective names a metric that no
             trial reports, or as the training raises it.
     """
-    tuner = _open(train, base, work_dir)
+    # Workers that wait for the chief take it for the end of the search.
     (work_dir / _BEST).unlink(missing_ok=True)
+    tuner = _open(train, base, work_dir)
     told = {"rule": tuner.objective.rule(), "metrics": list(tuner.objective.metrics)}
     files.write_json(work_dir / _OBJECTIVE, told)
     _log.info("%d trials by %s", base.tuning.trials, tuner.objective.rule())
@@ -119,6 +120,8 @@ def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cl
         try:
             with _cause():
                 tuner.search(verbose=0)
+        except clusters.SearchDoneError:
+            _log.info("worker %s ends: the search is done", worker.worker)
         except grpc.RpcError as error:
             raise clusters.lost_chief(error, worker) from error
 
@@ -184,7 +187,7 @@ def _named(worker: Cluster) -> Iterator[None]:
     """Lets Keras Tuner know that this process is a worker."""
     address, _, port = worker.address.rpartition(":")
     names = {
-        "KERASTUNER_TUNER_ID": worker.worker,
+        "KERASTUNER_TUNER_ID": "worker",  # in whose own name "chief" would make it one
         "KERASTUNER_ORACLE_IP": address,
         "KERASTUNER_ORACLE_PORT": port,
     }
@@ -228,7 +231,24 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
         with contextlib.redirect_stdout(io.StringIO()):  # It says that it reloads.
             super().__init__(**arguments)
         if worker:
-            self.oracle = clusters.Client(self.oracle._oracle, worker)
+            self.tuner_id = worker.worker
+            work_dir = Path(self.directory)
+            self.oracle = clusters.Client(
+                self.oracle._oracle, worker, lambda: _is_done(self._base, work_dir)
+            )
+
+    def save(self) -> None:
+        if not self._worker:
+            self.oracle.save()
+
+    def reload(self) -> None:
+        if not self._worker:
+            self.oracle.reload()
+
+    def _get_tuner_fname(self) -> str:
+        """What is there when a search has begun; Keras Tuner's file hangs on who began it."""
+        project = Path(self.project_dir)
+        return str(next(project.glob("trial_*"), project / "oracle.json"))
 
     def folder(self, trial_id: str) -> Path:
         return Path(self.get_trial_dir(trial_id))
@@ -281,8 +301,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
         try:
             yield
         except BaseException:
-            with contextlib.suppress(grpc.RpcError):
-                self.oracle.give_back(trial)
+            self.oracle.give_back(trial)
             raise
         finally:
             ended.set()

@@ -14,13 +14,15 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from kfer.files import write_csv, write_json
+from kfer.files import write_csv, write_json, write_text
 from kfer.processes import in_fresh_process
 from kfer.search.objective import Objective
 from kfer.settings import PipelineSettings, TrainingSettings
 from kfer.settings.space import with_values
 
 _OUTCOME, _HISTORY, _TRAINING = "outcome.json", "history.csv", "training"
+_ATTEMPTS, _MOST_ATTEMPTS = "attempts", 3
+_BATCH_SIZE = "training.batch_size"
 _log = logging.getLogger(__name__)
 History = list[dict[str, float]]
 
@@ -64,7 +66,7 @@ class Outcome:
         values: What it tried, by the dotted names of settings.
         score: None where it failed.
         failure: Why it failed; empty where it did not.
-        figures: Of the epoch that is judged, its last one.
+        figures: Of the epoch that is judged: its last one, with `tuning.patience` its best.
         epochs: How many it had, with those of the trial that it goes on from.
         seconds: That it took, in this process.
         batch_size: That it ended with.
@@ -82,6 +84,16 @@ class Outcome:
     batch_size: int
     ended: float = 0.0
     worker: str = ""
+
+    def judged_values(self, base: PipelineSettings) -> dict[str, Any]:
+        """Returns its values, with the batch size that it was judged with if that had to be smaller.
+
+        Args:
+            base: The settings that the values change.
+        """
+        asked_for = self.values.get(_BATCH_SIZE, base.training.batch_size)
+        smaller = {} if self.batch_size == asked_for else {_BATCH_SIZE: self.batch_size}
+        return {**self.values, **smaller}
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,8 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
     """Runs a trial, or goes on with it after its last epoch, and keeps how it ended.
 
     A loss that is not a number, values that do not fit each other, and too little memory end the trial
-    alone.
+    alone; so does an epoch in which its process died three times, and an error of the training where
+    other trials had none.
 
     Args:
         train: Trains.
@@ -120,6 +133,7 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
     values, tuning = plan.values, base.tuning
     batch_size = 0
     try:
+        _count_attempt(folder)
         settings = with_values(base, values)
         batch_size = settings.training.batch_size
         for smaller in range(tuning.smaller_batches + 1):
@@ -128,18 +142,22 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
                 history = _train(train, base, settings, batch_size, objective, plan, folder)
                 break
             except (MemoryError, BrokenProcessPool) as error:
-                reason = f"out of memory at a batch of {batch_size}: {str(error).splitlines()[0]}"
+                told = (str(error).splitlines() or ["nothing more is known"])[0]
+                reason = f"out of memory at a batch of {batch_size}: {told}"
                 if isinstance(error, BrokenProcessPool):
                     reason = f"its process was ended at a batch of {batch_size}; was memory too short?"
                 if smaller == tuning.smaller_batches:
                     raise _FailedError(reason) from error
                 _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
+    except KeyboardInterrupt:
+        (folder / _ATTEMPTS).unlink(missing_ok=True)
+        raise
     except (FloatingPointError, ValueError, _FailedError) as error:
-        if isinstance(error, ValueError) and batch_size:
-            raise  # Of the training, not of the values: all trials would have it.
+        if isinstance(error, ValueError) and batch_size and not _any_scored(folder.parent):
+            raise  # Of the training, not of the values, as far as is known: all trials would have it.
         outcome = Outcome(plan.trial, values, None, str(error), {}, 0, 0.0, batch_size)
     else:
-        figures = history[-1]
+        figures = max(history, key=lambda epoch: epoch["val_score"]) if tuning.patience else history[-1]
         outcome = Outcome(
             *(plan.trial, values, figures["val_score"], "", figures, len(history), 0.0, batch_size)
         )
@@ -148,7 +166,33 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
         outcome, seconds=time.monotonic() - start, ended=time.time(), worker=plan.worker
     )
     write_json(folder / _OUTCOME, dataclasses.asdict(outcome))
+    (folder / _ATTEMPTS).unlink(missing_ok=True)
     return outcome
+
+
+def _count_attempt(folder: Path) -> None:
+    """Counts how often the trial was begun since its last whole epoch: what kills it may go on."""
+    file = folder / _ATTEMPTS
+    count = len(file.read_text()) if file.exists() else 0
+    if count >= _MOST_ATTEMPTS:
+        raise _FailedError(f"its process was ended {count} times within one epoch; was memory too short?")
+    write_text(file, "|" * (count + 1))
+
+
+def _any_scored(project: Path) -> bool:
+    ended = (outcome(folder) for folder in project.glob("trial_*"))
+    return any(each is not None and each.score is not None for each in ended)
+
+
+class _Score:
+    """The score of an epoch, which the trial has lived through."""
+
+    def __init__(self, objective: Objective, folder: Path) -> None:
+        self._objective, self._folder = objective, folder
+
+    def __call__(self, figures: Mapping[str, float]) -> float:
+        (self._folder / _ATTEMPTS).unlink(missing_ok=True)
+        return self._objective.score(figures)
 
 
 class _FailedError(Exception):
@@ -165,12 +209,16 @@ def _train(
     folder: Path,
 ) -> History:
     tuning = base.tuning
-    shortened = dataclasses.replace(
-        _shortened(settings.training, tuning.epochs),
-        batch_size=batch_size,
-        stop_metric="val_score" if tuning.patience else "",
-        patience=tuning.patience,
-    )
+    try:
+        shortened = dataclasses.replace(
+            _shortened(settings.training, tuning.epochs),
+            batch_size=batch_size,
+            stop_metric="val_score" if tuning.patience else "",
+            patience=tuning.patience,
+            keep_best=False,
+        )
+    except ValueError as error:  # The halved batch has no room for what must be in it.
+        raise _FailedError(str(error)) from error
     settings = dataclasses.replace(settings, training=shortened)
     work_dir = folder / _TRAINING / str(batch_size)
     if plan.goes_on_from is not None and not work_dir.exists():
@@ -180,9 +228,10 @@ def _train(
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(earlier, partial)
             partial.rename(work_dir)
+    score = _Score(objective, folder)
     if tuning.own_process:
-        return in_fresh_process(_call, train, settings, work_dir, objective.score, plan.until)
-    return _call(train, settings, work_dir, objective.score, plan.until)
+        return in_fresh_process(_call, train, settings, work_dir, score, plan.until)
+    return _call(train, settings, work_dir, score, plan.until)
 
 
 def _call(
@@ -224,7 +273,13 @@ def history(folder: Path) -> History:
     if not file.exists():
         return []
     with file.open(newline="", encoding="utf-8") as rows:
-        return [{name: float(text) for name, text in row.items() if text} for row in csv.DictReader(rows)]
+        try:
+            return [
+                {name: float(text) for name, text in row.items() if text} for row in csv.DictReader(rows)
+            ]
+        except (ValueError, TypeError) as error:
+            _log.warning("%s is damaged (%s): its epochs are not shown", file, error)
+            return []
 
 
 def outcome(folder: Path) -> Outcome | None:

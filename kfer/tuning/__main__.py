@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import re
 import shlex
 import socket
 import sys
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(settings: TuningStudySettings, output_dir: Path, options: argparse.Namespace, typed: str) -> int:
     # Workers of other machines must have other names.
-    name = options.worker or (socket.gethostname() if options.chief else "")
+    host = re.sub(r"[^\w.-]", "-", socket.gethostname(), flags=re.ASCII)
+    name = options.worker or (host if options.chief else "")
     numbers = [str(number + 1) for number in range(options.workers)]
     workers, gpus = [f"{name}-{number}" if name else number for number in numbers], options.gpus
     if options.worker:

@@ -6,7 +6,7 @@ from typing import Any
 from kfer import files
 from kfer.comparison import provenance
 from kfer.search import Outcome
-from kfer.study import variant
+from kfer.tuning import study
 from kfer.tuning.columns import first
 from kfer.tuning.results import Results
 
@@ -38,7 +38,7 @@ def write(results: Results, output_dir: Path, command: str) -> None:
         {
             "name": results.settings.name,
             "made": dict(provenance.made(command, _PACKAGES)),
-            "data": _versions(output_dir),
+            "data": study.versions(output_dir),
             "tuner": tuning.tuner,
             "objective": results.rule,
             "space": files.plain(results.space),
@@ -51,22 +51,17 @@ def write(results: Results, output_dir: Path, command: str) -> None:
             },
             "trials": {"asked_for": tuning.trials, "ended": len(results.trials)}
             | {"failed": len(results.failed)},
-            "best": _trial(results.best),
-            "as_set": None if start is None else _trial(start),
+            "best": _trial(results, results.best),
+            "as_set": None if start is None else _trial(results, start),
             "retrained": _retrained(results),
         },
     )
 
 
-def _trial(trial: Outcome) -> dict[str, Any]:
+def _trial(results: Results, trial: Outcome) -> dict[str, Any]:
     figures = {name: value for name, value in trial.figures.items() if name.startswith("val_")}
-    return {"trial": trial.trial, "values": trial.values, "score": trial.score, "figures": figures}
-
-
-def _versions(output_dir: Path) -> list[str]:
-    """The prepared datasets, as "builder/configuration/version"."""
-    root = variant.pipeline_root(output_dir) / "datasets"
-    return sorted(place.parent.relative_to(root).as_posix() for place in root.rglob("dataset_info.json"))
+    values = trial.judged_values(results.settings.base)
+    return {"trial": trial.trial, "values": values, "score": trial.score, "figures": figures}
 
 
 def _retrained(results: Results) -> dict[str, Any] | None:

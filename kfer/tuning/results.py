@@ -81,5 +81,5 @@ def _retrained(
 ) -> Retrained | None:
     if best is None:
         return None
-    found = studies.collect(study.retraining(settings, best.values), output_dir)
+    found = studies.collect(study.retraining(settings, best.judged_values(settings.base)), output_dir)
     return found if found.rows else None

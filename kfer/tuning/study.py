@@ -73,6 +73,8 @@ def run(
         ValueError: As `kfer.search.search` raises it.
     """
     with _exclusive(output_dir):
+        # Else workers that are there before the chief would take the search for done.
+        (search_dir(output_dir) / "best_hyperparameters.txt").unlink(missing_ok=True)
         prepare(settings, output_dir)
         if not workers and not others_join:
             from kfer import search
@@ -82,7 +84,8 @@ def run(
         address = address or f"127.0.0.1:{_free_port()}"
         processes = _start(settings, output_dir, address, workers, gpus)
         try:
-            _serve(settings, output_dir, address, _check(processes, others_join))
+            cluster = _cluster(settings, address, others_join=others_join)
+            _serve(settings, output_dir, cluster, _check(processes, others_join))
         finally:
             for process in processes.values():
                 process.end()
@@ -98,9 +101,39 @@ def prepare(settings: TuningStudySettings, output_dir: Path) -> None:
     Raises:
         ComponentError: A component failed.
         RuntimeError: Another process holds the pipeline root.
+        ValueError: There are trials of other examples.
     """
     place = in_fresh_process(variant.prepare, retraining(settings, {}), output_dir)
-    files.write_json(output_dir / _PREPARED, {"transformed_examples": place})
+    root, file = variant.pipeline_root(output_dir), output_dir / _PREPARED
+    labels = files.read_json(root / place / "labels.json")
+    prepared = {
+        "transformed_examples": place,
+        "datasets": versions(output_dir),
+        **{name: labels[name] for name in ("num_examples", "num_identities")},
+    }
+    if file.exists() and any(search_dir(output_dir).glob("*/trial_*")):
+        found = files.read_json(file)
+        different = [
+            f"{name} was {found.get(name)} and is {value}"
+            for name, value in prepared.items()
+            if name != "transformed_examples" and found.get(name) != value
+        ]
+        if different:
+            raise ValueError(
+                f"the trials in {output_dir} are of other examples: {'; '.join(different)}. Give the "
+                "data that they had, or another --output-dir"
+            )
+    files.write_json(file, prepared)
+
+
+def versions(output_dir: Path) -> list[str]:
+    """Returns the datasets that were prepared, as "builder/configuration/version".
+
+    Args:
+        output_dir: The study's folder.
+    """
+    root = variant.pipeline_root(output_dir) / "datasets"
+    return sorted(place.parent.relative_to(root).as_posix() for place in root.rglob("dataset_info.json"))
 
 
 def work(
@@ -157,7 +190,7 @@ def retrain(settings: TuningStudySettings, output_dir: Path) -> list[str]:
     best = results.collect(settings, output_dir).best
     if best is None:
         raise ValueError("there is nothing to train again: no trial has a score yet")
-    return studies.train(retraining(settings, best.values), output_dir)
+    return studies.train(retraining(settings, best.judged_values(settings.base)), output_dir)
 
 
 def retraining(settings: TuningStudySettings, values: Mapping[str, object]) -> StudySettings:
@@ -206,16 +239,19 @@ def trials(settings: TuningStudySettings, output_dir: Path) -> "Trials":
 
 
 def _serve(
-    settings: TuningStudySettings, output_dir: Path, address: str, check: Callable[[], None]
+    settings: TuningStudySettings,
+    output_dir: Path,
+    cluster: "Cluster",
+    check: Callable[[], None],
 ) -> None:
     from kfer import search
 
-    _log.info("the chief is at %s", address)
+    _log.info("the chief is at %s", cluster.address)
     search.search(
         trials(settings, output_dir),
         settings.base,
         search_dir(output_dir),
-        _cluster(settings, address, ""),
+        cluster,
         check,
     )
 
@@ -230,10 +266,13 @@ def _work(settings: TuningStudySettings, output_dir: Path, address: str, worker:
         search.work(trials(settings, output_dir), settings.base, folder, own)
 
 
-def _cluster(settings: TuningStudySettings, address: str, worker: str) -> "Cluster":
+def _cluster(
+    settings: TuningStudySettings, address: str, worker: str = "", others_join: bool = False
+) -> "Cluster":
     from kfer.search import Cluster
 
-    return Cluster(address, worker, settings.worker_timeout_s, settings.chief_timeout_s)
+    timeouts = settings.worker_timeout_s, settings.chief_timeout_s
+    return Cluster(address, worker, *timeouts, others_join)
 
 
 def _start(
@@ -262,8 +301,8 @@ def _check(processes: dict[str, Apart], others_join: bool) -> Callable[[], None]
                     _log.warning("worker %s failed: %s", name, ending.reason)
         if processes and not others_join and len(told) == len(processes):
             reasons = {process.wait().reason for process in processes.values()} - {""}
-            if reasons:
-                raise RuntimeError(f"all {len(processes)} workers failed: {'; '.join(sorted(reasons))}")
+            reasons = reasons or {"they ended before the search was done"}
+            raise RuntimeError(f"all {len(processes)} workers failed: {'; '.join(sorted(reasons))}")
 
     return check
 

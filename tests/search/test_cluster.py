@@ -13,8 +13,8 @@ from toy_training import ACCURACY, RATE, ToyTraining, settings
 
 from kfer import search
 from kfer.processes import Apart
-from kfer.search import Cluster, Found, cluster
-from kfer.settings import MetricSettings, PipelineSettings
+from kfer.search import Cluster, Found, cluster, oracles
+from kfer.settings import MetricSettings, ParameterSettings, PipelineSettings
 
 TIMEOUT_S = 4.0
 
@@ -56,7 +56,7 @@ def work(
 
 
 def serve(folder: Path, address: str, **tuning: object) -> Found:
-    chief = Cluster(address, worker_timeout_s=TIMEOUT_S)
+    chief = Cluster(address, worker_timeout_s=TIMEOUT_S, others_join=True)
     return search.search(ToyTraining(), settings(**tuning), folder / "search", chief)
 
 
@@ -110,8 +110,8 @@ def test_a_chief_and_three_workers_of_whom_one_is_killed(tmp_path: Path, address
     assert {name for name in dead & alive if name.endswith(" 1")} == set()
 
 
-def test_a_worker_that_slept_too_long_ends(tmp_path: Path, address: str, caplog) -> None:
-    tuning = {"trials": 3, "epochs": 2}
+def test_a_worker_whose_trial_went_to_another_ends(tmp_path: Path, address: str, caplog) -> None:
+    tuning = {"trials": 3, "epochs": 3}
     chief = threading.Thread(target=serve, args=(tmp_path, address), kwargs=tuning)
     chief.start()
     sleeper = Apart(work, tmp_path, address, "sleeper", 2.0, **tuning)
@@ -120,12 +120,33 @@ def test_a_worker_that_slept_too_long_ends(tmp_path: Path, address: str, caplog)
     until(lambda: epochs_of(tmp_path, pid))
     os.kill(pid, signal.SIGSTOP)
     until(lambda: "worker sleeper has said nothing" in caplog.text)
+    other = Apart(work, tmp_path, address, "other", 0.0, "nobody", **tuning)
+    until(lambda: list((tmp_path / "seen").glob("worker other *")))
+    until(lambda: epochs_of(tmp_path, pid_of(tmp_path, "other")))
     os.kill(pid, signal.SIGCONT)
     assert sleeper.wait().code == 1
-    other = Apart(work, tmp_path, address, "other", 0.0, **tuning)
+    (tmp_path / "seen" / "worker nobody 0").touch()
     assert other.wait().code == 0
     chief.join(timeout=30)
     assert not chief.is_alive()
+
+
+def test_a_chief_that_is_started_anew_finds_its_workers_at_work(tmp_path: Path, address: str) -> None:
+    tuning = {"trials": 3, "epochs": 3}
+    chief = Apart(serve, tmp_path, address, **tuning)
+    worker = Apart(work, tmp_path, address, "a", 0.2, "chief", **tuning)
+    until(lambda: list((tmp_path / "seen").glob("worker a *")))
+    pid = pid_of(tmp_path, "a")
+    until(lambda: any(name.endswith(" 3") for name in epochs_of(tmp_path, pid)))
+    chief.end()
+    chief = Apart(serve, tmp_path, address, **tuning)
+    (tmp_path / "seen" / "worker chief 0").touch()
+    assert [chief.wait().code, worker.wait().code] == [0, 0]
+    expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "alone")
+    found = search.search(ToyTraining(), settings(**tuning), tmp_path / "search")
+    assert same(found) == same(expected)
+    # Each epoch once.
+    assert len(epochs_of(tmp_path, pid)) == 9
 
 
 def test_a_search_killed_twice_and_finished_by_two_workers(tmp_path: Path, address: str) -> None:
@@ -144,6 +165,58 @@ def test_a_search_killed_twice_and_finished_by_two_workers(tmp_path: Path, addre
     assert [worker.wait().code for worker in workers] == [0, 0]
     # Nothing is left to do.
     assert same(serve(tmp_path, free_address(), **tuning)) == same(expected)
+
+
+def test_a_grid_that_is_done_is_done_for_workers_too(tmp_path: Path, address: str) -> None:
+    """Fewer values than trials: nobody knows that there are no more before the oracle is asked."""
+    tuning = {"tuner": "grid", "trials": 9, "space": {RATE: ParameterSettings(values=("0.01", "0.02"))}}
+    expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "search")
+    chief = threading.Thread(target=serve, args=(tmp_path, address), kwargs=tuning)
+    chief.start()
+    until(lambda: not (tmp_path / "search" / "best_hyperparameters.txt").exists())
+    training = ToyTraining()
+    search.work(training, settings(**tuning), tmp_path / "search", Cluster(address, "a", TIMEOUT_S, 30.0))
+    chief.join(timeout=30)
+    assert not chief.is_alive()
+    assert training.calls == []
+    assert len(search.outcomes(tmp_path / "search")) == len(expected.trials) == 2
+
+
+def test_a_worker_gives_its_trials_processes_of_their_own(tmp_path: Path, address: str) -> None:
+    tuning = {"trials": 1, "own_process": True}
+    worker = Apart(work, tmp_path, address, "a", 0.0, **tuning)
+    (trial,) = serve(tmp_path, address, **tuning).trials
+    assert worker.wait().code == 0
+    assert trial.score is not None
+    own = {place.name.split()[0] for place in (tmp_path / "seen").glob("[0-9]*")}
+    assert own - {str(pid_of(tmp_path, "a"))} == own
+
+
+def test_an_error_of_the_oracle_ends_the_chief(tmp_path: Path, address: str, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    errors: list[Exception] = []
+
+    def chief() -> None:
+        try:
+            serve(tmp_path, address)
+        except OSError as error:
+            errors.append(error)
+
+    monkeypatch.setattr(oracles._Random, "populate_space", fail)
+    thread = threading.Thread(target=chief)
+    thread.start()
+    with pytest.raises(ConnectionError, match="INTERNAL"):
+        search.work(ToyTraining(), settings(), tmp_path / "search", Cluster(address, "a", TIMEOUT_S, 5.0))
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert str(errors[0]) == "No space left on device"
+
+
+def test_names_of_workers_are_names(address: str) -> None:
+    with pytest.raises(ValueError, match=r"worker must be a name of letters, digits, -, _ and \."):
+        Cluster(address, "a/b")
 
 
 def test_a_chief_that_cannot_be_reached_is_named(tmp_path: Path, address: str) -> None:

@@ -10,7 +10,13 @@ from toy_training import ACCURACY, LOG, RATE, VERIFICATION, ToyTraining, accurac
 
 from kfer import search
 from kfer.search import Found
-from kfer.settings import FineTuningStage, MetricSettings, ParameterSettings, PipelineSettings
+from kfer.settings import (
+    FineTuningStage,
+    MetricSettings,
+    ParameterSettings,
+    PipelineSettings,
+    TrainingSettings,
+)
 
 RATES = ("0.001", "0.01", "0.02", "0.05")
 GRID = {RATE: ParameterSettings(values=RATES)}
@@ -119,6 +125,59 @@ def test_a_search_killed_twice_ends_as_one_that_was_not(tmp_path: Path, tuner: s
             run(tmp_path / "killed", killed_at(call, epoch), **tuning)
     training = ToyTraining()
     assert same(run(tmp_path / "killed", training, **tuning)) == same(expected)
+
+
+def test_a_bayesian_search_killed_while_it_learns_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    steps = {RATE: dataclasses.replace(LOG, steps=12)}
+    tuning = {"tuner": "bayesian", "trials": 8, "space": steps}
+    expected = run(tmp_path / "whole", **tuning)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", killed_at(7, 1), **tuning)
+    assert same(run(tmp_path / "killed", **tuning)) == same(expected)
+
+
+def test_a_trial_that_failed_does_not_hold_up_hyperband(tmp_path: Path) -> None:
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        if len(training.calls) == 2:
+            raise FloatingPointError("the loss is nan")
+
+    training = ToyTraining(fail)
+    found = run(tmp_path, training, tuner="hyperband", epochs=9, trials=100)
+    assert sum(trial.score is None for trial in found.trials) == 1
+    starts = [(first, until) for _, first, until in training.calls]
+    assert (3, 9) in starts
+    assert found.best.epochs == 9
+
+
+def test_an_epoch_that_kills_its_process_three_times_fails_the_trial(tmp_path: Path) -> None:
+    class KilledError(BaseException):
+        """Stands for the system's end of the process, after which nothing is written."""
+
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        if given.training.learning_rate == PipelineSettings().training.learning_rate and epoch == 2:
+            raise KilledError
+
+    # The first time it came to that epoch in good health.
+    for _ in range(4):
+        with pytest.raises(KilledError):
+            run(tmp_path, ToyTraining(fail))
+    found = run(tmp_path, ToyTraining(fail))
+    assert "its process was ended 3 times within one epoch" in found.trials[0].failure
+    assert [trial.score is None for trial in found.trials] == [True, False, False, False]
+
+
+def test_the_best_values_have_the_batch_that_they_were_judged_with(tmp_path: Path) -> None:
+    found = run(tmp_path, ToyTraining(too_large), trials=1, smaller_batches=2)
+    base = settings()
+    assert base.training.batch_size == 32
+    assert found.best.judged_values(base) == {**found.best.values, "training.batch_size": 16}
+    assert found.best.judged_values(dataclasses.replace(base, training=too_small(base))) == dict(
+        found.best.values
+    )
+
+
+def too_small(base: PipelineSettings) -> TrainingSettings:
+    return dataclasses.replace(base.training, batch_size=16)
 
 
 def test_the_trial_that_was_running_goes_on_after_its_last_epoch(tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def test_values_replace_settings():
         ("model.dropout", ParameterSettings(low=0.0, high=1.0), r"dropout must be in \[0, 1\); got 1.0"),
         ("model.dropout", ParameterSettings(low=-0.1, high=0.5), r"must be in \[0, 1\); got -0.1"),
         ("training.weight_decay", ParameterSettings(factors=(0.5, 2.0)), None),
-        ("training.patience", ParameterSettings(factors=(0.5, 2.0)), "which is 0; give low and high"),
+        (
+            "training.gradient_clip",
+            ParameterSettings(factors=(0.5, 2.0)),
+            "which is 0.0; give low and high",
+        ),
         ("training.batch_size", ParameterSettings(low=8.2, high=8.9), "must have two whole numbers"),
         ("tasks.identity.loss_arguments.margn", LOG, r"has no 'margn'; it has margin, scale"),
     ],

@@ -56,7 +56,7 @@ def tuner(
     train = Trials(transformed_examples, tuning.example_share, work / "features")
     found = search.search(train, settings, work)
     shutil.copy(work / "best_hyperparameters.txt", best_hyperparameters.path)
-    best_hyperparameters.write_best_values(found.best.values)
+    best_hyperparameters.write_best_values(found.best.judged_values(settings))
     trials = json.dumps([asdict(trial) for trial in found.trials], indent=1)
     (tuner_results.path / "trials.json").write_text(trials)
     failed = sum(trial.score is None for trial in found.trials)
