@@ -8,10 +8,11 @@ Data: DIR/fer2013/archive.zip and DIR/lfw/lfw-deepfunneled.tgz with LFW's pairsD
     1's pairs, of people whom nobody trains on, are used once a run, when its training has ended.
 Fair: networks of one seed see the same batches, seven tenths of them FER2013, the rest LFW; one
     that learns a task alone gets no loss from the other's labels.
-Time: a run has as many epochs as pipelines/fer2013_lfw.py, and there are eight; gradnorm and pcgrad may
-    take twice as long as the others. A study that was stopped goes on where it was.
+Time: a run has as many epochs as pipelines/fer2013_lfw.py, and there are eight. With --training.epochs 10
+    each took 20 minutes on one slow core, gradnorm and pcgrad 28. A study that was stopped goes on where
+    it was.
 Expect: study_output/multitask_study/study.html, and CSV files and pictures beside it; docs/multitask.md
-    says what they mean.
+    has those of a run, and says what they mean.
 """
 
 import dataclasses
