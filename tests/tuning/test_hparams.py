@@ -102,6 +102,6 @@ def test_values_that_hparams_cannot_hold_are_texts(tmp_path: Path):
     start, _, _ = session(hparams.write(made, tmp_path) / "0")
     assert values_of(start) == {
         "model.weights": "none",
-        "training.cache_features": False,
+        "training.cache_features": "false",
         "training.batch_size": 16.0,
     }
