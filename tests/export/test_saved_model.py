@@ -57,8 +57,7 @@ def test_other_sizes_are_scaled_as_in_training(loaded, grey):
     )
     for name in expected:
         for said in (outputs[name], of_bytes[name][:1]):
-            # Batches of other sizes, and threads under load, sum in another order.
-            np.testing.assert_allclose(said.numpy(), expected[name], rtol=1e-5, atol=1e-4)
+            np.testing.assert_allclose(said.numpy(), expected[name], rtol=1e-5, atol=1e-5)
 
 
 def test_bytes_that_do_not_decode_are_named(loaded, grey):
