@@ -2,6 +2,7 @@
 
 from kfer.search.cluster import Cluster as Cluster
 from kfer.search.search import Found as Found
+from kfer.search.search import begin as begin
 from kfer.search.search import histories as histories
 from kfer.search.search import judged_by as judged_by
 from kfer.search.search import outcomes as outcomes

@@ -74,8 +74,7 @@ def search(
         ValueError: The folder is of a search with other settings, the objective names a metric that no
             trial reports, or as the training raises it.
     """
-    # Workers that wait for the chief take it for the end of the search.
-    (work_dir / _BEST).unlink(missing_ok=True)
+    begin(base, work_dir)
     tuner = _open(train, base, work_dir)
     told = {"rule": tuner.objective.rule(), "metrics": list(tuner.objective.metrics)}
     files.write_json(work_dir / _OBJECTIVE, told)
@@ -97,6 +96,21 @@ def search(
     config = tuner.oracle.trials[best.trial].hyperparameters.get_config()
     files.write_text(work_dir / _BEST, json.dumps(config, indent=1))
     return Found(best, tuple(ended), tuner.objective.rule())
+
+
+def begin(base: PipelineSettings, work_dir: Path) -> None:
+    """Makes a folder that of a search which is not done; `search` does so too.
+
+    Args:
+        base: As for `search`.
+        work_dir: Likewise.
+
+    Raises:
+        ValueError: It is of a search with other settings, of which nothing is changed.
+    """
+    _claim(work_dir, base)
+    # Workers that wait for the chief would take it for the end of the search.
+    (work_dir / _BEST).unlink(missing_ok=True)
 
 
 def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cluster) -> None:

@@ -73,12 +73,12 @@ def run(
         ValueError: As `kfer.search.search` raises it.
     """
     with _exclusive(output_dir):
-        # Else workers that are there before the chief would take the search for done.
-        (search_dir(output_dir) / "best_hyperparameters.txt").unlink(missing_ok=True)
         prepare(settings, output_dir)
-        if not workers and not others_join:
-            from kfer import search
+        from kfer import search
 
+        # Before there are workers, who would take a search that was done before for done.
+        search.begin(settings.base, search_dir(output_dir))
+        if not workers and not others_join:
             search.search(trials(settings, output_dir), settings.base, search_dir(output_dir))
             return
         address = address or f"127.0.0.1:{_free_port()}"

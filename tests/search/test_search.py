@@ -218,6 +218,8 @@ def test_another_space_in_the_same_folder_is_refused_with_the_difference(tmp_pat
         match=r"other settings: tuning\.space\.training\.learning_rate\.high was 0\.1 and is 0\.5",
     ):
         run(tmp_path, space=other)
+    # What was found stays.
+    assert (tmp_path / "best_hyperparameters.txt").exists()
     with pytest.raises(ValueError, match=r"tuning\.seed was 0 and is 1"):
         run(tmp_path, seed=1)
     with pytest.raises(ValueError, match=r"training\.weight_decay was .* and is 0\.5"):
