@@ -1,7 +1,8 @@
 """The whole study: every variant with every seed, and the page."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,14 +54,7 @@ def train(settings: StudySettings, output_dir: Path, only: Collection[str] = ())
     Raises:
         RuntimeError: Another process trains this study, or the examples cannot be prepared.
     """
-    try:
-        lock = filelock.FileLock(output_dir / _LOCK).acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RuntimeError(
-            f"another process runs the study in {output_dir}: wait until it ends, or give another "
-            "--output-dir"
-        ) from error
-    with lock:
+    with exclusive(output_dir):
         prepared = run_apart(variant.prepare, settings, output_dir)
         if prepared.code:
             raise RuntimeError(f"the examples cannot be prepared: {prepared.reason}")
@@ -77,6 +71,29 @@ def train(settings: StudySettings, output_dir: Path, only: Collection[str] = ())
             if ending.code:
                 failed.append(f"{name}, seed {seed}: {ending.reason}")
         return failed
+
+
+@contextmanager
+def exclusive(output_dir: Path, otherwise: str = "") -> Iterator[None]:
+    """Holds a study's folder, so that two processes never train in one.
+
+    Args:
+        output_dir: The folder; it is made where it is missing.
+        otherwise: What else the user can do, "join it with --worker".
+
+    Raises:
+        RuntimeError: Another process holds it.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = filelock.FileLock(output_dir / _LOCK).acquire(timeout=0)
+    except filelock.Timeout as error:
+        ways = ", ".join(["wait until it ends", *([otherwise] if otherwise else [])])
+        raise RuntimeError(
+            f"another process runs the study in {output_dir}: {ways}, or give another --output-dir"
+        ) from error
+    with lock:
+        yield
 
 
 def report(settings: StudySettings, output_dir: Path, typed: str) -> "Results":

@@ -4,12 +4,9 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import filelock
 
 from kfer import files
 from kfer.processes import Apart, in_fresh_process
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 #: The variants of a study's whole trainings: the values that are set, and the best ones.
 AS_SET, BEST = "as_set", "best"
-_PREPARED, _LOCK = "prepared.json", ".lock"
+_PREPARED = "prepared.json"
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +69,7 @@ def run(
             workers failed.
         ValueError: As `kfer.search.search` raises it.
     """
-    with _exclusive(output_dir):
+    with studies.exclusive(output_dir, "join it with --worker"):
         prepare(settings, output_dir)
         from kfer import search
 
@@ -207,20 +204,6 @@ def retraining(settings: TuningStudySettings, values: Mapping[str, object]) -> S
         {AS_SET: {}, BEST: texts},
         settings.seeds,
     )
-
-
-@contextmanager
-def _exclusive(output_dir: Path) -> Iterator[None]:
-    output_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = filelock.FileLock(output_dir / _LOCK).acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise RuntimeError(
-            f"another process runs the study in {output_dir}: wait until it ends, join it with --worker, "
-            "or give another --output-dir"
-        ) from error
-    with lock:
-        yield
 
 
 def trials(settings: TuningStudySettings, output_dir: Path) -> "Trials":
