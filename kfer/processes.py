@@ -87,6 +87,24 @@ def run_apart(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
     return Apart(function, *args, **kwargs).wait()
 
 
+def share_cores(index: int, count: int) -> None:
+    """Keeps this process to its share of the cores, beside others that do the like.
+
+    Processes that each compute on all cores wait for one another: two that train a small network have
+    been 1.4 times as fast with a core each as one with both. Call it before TensorFlow is imported.
+    Nothing is done where there are fewer cores than processes, or where the system cannot (macOS).
+
+    Args:
+        index: Of this process, from 0.
+        count: How many processes share the cores.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    if count <= len(cores):
+        os.sched_setaffinity(0, cores[index * len(cores) // count : (index + 1) * len(cores) // count])
+
+
 def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Returns what a function returns, run in a process that is new and then ends.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfer import files
-from kfer.processes import Apart, in_fresh_process
+from kfer.processes import Apart, in_fresh_process, share_cores
 from kfer.settings import TuningSettings
 from kfer.settings.dotted import as_text
 from kfer.study import StudySettings, variant
@@ -155,7 +155,7 @@ def work(
         ValueError: As `kfer.search.work` raises it.
     """
     if len(workers) == 1 and not gpus:
-        _work(settings, output_dir, address, workers[0], "")
+        _work(settings, output_dir, address, workers[0])
         return
     processes = _start(settings, output_dir, address, workers, gpus)
     try:
@@ -239,9 +239,24 @@ def _serve(
     )
 
 
-def _work(settings: TuningStudySettings, output_dir: Path, address: str, worker: str, gpu: str) -> None:
-    if gpu:  # before TensorFlow is imported
+def _work_beside(
+    settings: TuningStudySettings,
+    output_dir: Path,
+    address: str,
+    worker: str,
+    gpu: str,
+    index: int,
+    count: int,
+) -> None:
+    """One of several workers of this machine: it has a GPU, or a share of the cores, to itself."""
+    if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    else:
+        share_cores(index, count)
+    _work(settings, output_dir, address, worker)
+
+
+def _work(settings: TuningStudySettings, output_dir: Path, address: str, worker: str) -> None:
     from kfer import search
 
     own, folder = _cluster(settings, address, worker), search_dir(output_dir)
@@ -265,8 +280,11 @@ def _start(
     workers: Sequence[str],
     gpus: Sequence[str],
 ) -> dict[str, Apart]:
+    gpu_of = dict(zip(workers, gpus, strict=True)) if gpus else {}
     return {
-        name: Apart(_work, settings, output_dir, address, name, gpus[index] if gpus else "")
+        name: Apart(
+            _work_beside, settings, output_dir, address, name, gpu_of.get(name, ""), index, len(workers)
+        )
         for index, name in enumerate(workers)
     }
 
