@@ -90,9 +90,10 @@ def run_apart(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) 
 def share_cores(index: int, count: int) -> None:
     """Keeps this process to its share of the cores, beside others that do the like.
 
-    Processes that each compute on all cores wait for one another: two that train a small network have
-    been 1.4 times as fast with a core each as one with both. Call it before TensorFlow is imported.
-    Nothing is done where there are fewer cores than processes, or where the system cannot (macOS).
+    Processes that each compute on all cores wait for one another. Call it before TensorFlow is imported.
+    Nothing is done where a share would be less than two cores, for with one thread TensorFlow 2.21 writes
+    past its memory in the gradients of convolutions with few channels (oneDNN, AVX2), nor where the
+    system cannot (macOS).
 
     Args:
         index: Of this process, from 0.
@@ -101,7 +102,7 @@ def share_cores(index: int, count: int) -> None:
     if not hasattr(os, "sched_setaffinity"):
         return
     cores = sorted(os.sched_getaffinity(0))
-    if count <= len(cores):
+    if len(cores) >= 2 * count:
         os.sched_setaffinity(0, cores[index * len(cores) // count : (index + 1) * len(cores) // count])
 
 

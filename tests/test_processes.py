@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kfer.comparison import runs
-from kfer.processes import Ending, in_fresh_process, run_apart
+from kfer.processes import Ending, in_fresh_process, run_apart, share_cores
 
 
 def test_a_process_that_does_its_work_has_no_reason():
@@ -32,3 +32,22 @@ def test_a_fresh_process_gives_back_what_it_found_and_raises_what_it_raised(tmp_
     assert in_fresh_process(len, [1, 2, 3]) == 3
     with pytest.raises(FileNotFoundError, match=r"result\.json"):
         in_fresh_process(runs.result, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "shares"),
+    [(1, [{0, 1, 2, 5, 7}]), (2, [{0, 1}, {2, 5, 7}]), (3, [None, None, None])],
+)
+def test_cores_are_shared_where_each_has_two(
+    count: int, shares: list[set[int] | None], monkeypatch: pytest.MonkeyPatch
+):
+    # Machines that run this may have fewer cores.
+    kept: list[set[int] | None] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 5, 7})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: kept.append(set(cores)))
+    for index in range(count):
+        before = len(kept)
+        share_cores(index, count)
+        if len(kept) == before:
+            kept.append(None)
+    assert kept == shares
