@@ -12,6 +12,8 @@ from kfer.models import heads
 from kfer.settings import TaskSettings
 
 SIZE = 16
+#: The standard deviation of the angles.
+DEGREES = 30.0
 EXPRESSION = {"expression": TaskSettings(names=("calm", "glad", "sad", "wild"))}
 IDENTITY = {"identity": TaskSettings("embedding")}
 # In an order that is not the alphabet's.
@@ -36,6 +38,11 @@ class Toy:
     @property
     def channels(self) -> int:
         return self.images.shape[-1]
+
+    def unit(self, name: str) -> float:
+        """How much the numbers of an output differ between images, roughly."""
+        task = self.tasks.get(name)
+        return DEGREES if task is not None and task.kind == "regression" else 1.0
 
     @property
     def rgb(self) -> np.ndarray:
@@ -72,7 +79,7 @@ def make_toy(channels: int, tasks: dict[str, TaskSettings]) -> Toy:
     for name, task in tasks.items():
         if task.kind != "embedding":
             # Logits that differ, and angles in degrees.
-            spread = 30 if task.kind == "regression" else 2
+            spread = DEGREES if task.kind == "regression" else 2
             mean, deviation = said[name].mean(axis=0), said[name].std(axis=0)
             head = model.get_layer(name)
             kernel, bias = head.get_weights()
