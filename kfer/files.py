@@ -1,13 +1,37 @@
 """Files that are whole or not there, and whether they are of the same settings."""
 
+import contextlib
 import csv
 import dataclasses
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 _STUDY = "study.json"
+
+
+class DamagedError(ValueError):
+    """A file that was whole when it was written is not any more."""
+
+
+@contextlib.contextmanager
+def named_if_damaged(path: Path, advice: str) -> Iterator[None]:
+    """Reads a file of this package's own, and names it where it cannot be understood.
+
+    Args:
+        path: The file.
+        advice: What the user can do.
+
+    Raises:
+        DamagedError: What is done within fails as a cut or changed file lets it fail.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedError(f"{path} is damaged ({error}): {advice}") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -16,8 +40,13 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What `write_json` wrote.
+
+    Raises:
+        DamagedError: It is none of that.
+    """
+    with named_if_damaged(path, "restore it from a copy, or move it away to make it anew"):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def write_text(path: Path, content: str) -> None:
@@ -47,11 +76,11 @@ def claim(output_dir: Path, kind: str, name: str) -> None:
         name: The study's name.
 
     Raises:
-        ValueError: The folder is another one's.
+        ValueError: The folder is another one's, or what says whose it is is damaged.
     """
     path = output_dir / _STUDY
     if path.exists():
-        found = json.loads(path.read_text())["name"]
+        found = read_json(path).get("name")
         if found != name:
             raise ValueError(
                 f"{output_dir} holds the {kind} {found!r}, this one is {name!r}: give another "

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from kfer import files
 from kfer.search import Train
 from kfer.settings import MetricSettings, ParameterSettings, PipelineSettings, TuningSettings
 
@@ -44,10 +45,9 @@ class ToyTraining(Train):
         file = work_dir / "epochs.csv"
         history = []
         if file.exists():
-            with file.open(newline="") as stream:
-                history = [
-                    {name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)
-                ]
+            with files.named_if_damaged(file, "start anew"), file.open(newline="") as stream:
+                rows = list(csv.DictReader(stream))
+                history = [{name: float(value) for name, value in row.items()} for row in rows]
         self.calls.append((settings, len(history), until))
         for epoch in range(len(history) + 1, until + 1):
             self._fail(settings, epoch)

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class _Kept(keras_tuner.Oracle):
             "%s is damaged (%s): it is made anew from the trials; further ones may come in another order",
             *(project / _ORACLE, error),
         )
-        for folder in sorted(project.glob("trial_*")):
+        for folder in sorted(project.glob("trial_*"), key=lambda folder: int(_trial_id(folder))):
             self._mend(folder)
             trial = keras_tuner_trial.Trial.load(str(folder / _TRIAL))
             self.trials[trial.trial_id] = trial
@@ -133,6 +134,7 @@ class _Kept(keras_tuner.Oracle):
                 self.end_order.append(trial.trial_id)
             self._record_values(trial)
             self._seed_state += len(self.hyperparameters.space)
+        self.save()
 
     def _run_lost_ones_again(self) -> None:
         """Lets trials run whose end is known to the oracle, but not how they ended."""
@@ -175,7 +177,21 @@ class _Kept(keras_tuner.Oracle):
     def _random_values(self) -> dict[str, Any] | None:
         if not self.trials:  # What is set comes first.
             return {parameter.name: parameter.default for parameter in self.hyperparameters.space}
-        return super()._random_values()
+        # Keras Tuner gives up after so many draws of what was tried before.
+        return super()._random_values() or next(self._untried(), None)
+
+    def _untried(self) -> Iterator[dict[str, Any]]:
+        """Yields the combinations that were not tried; none where there is no end of them."""
+        names = [parameter.name for parameter in self.hyperparameters.space]
+        if self._num_combinations() < math.inf:
+            for values in itertools.product(*map(_choices, self.hyperparameters.space)):
+                named = dict(zip(names, map(rounded, values), strict=True))
+                if not self._duplicate(named):
+                    yield named
+
+    def _num_combinations(self) -> float:
+        numbers = [len(_choices(parameter)) for parameter in self.hyperparameters.space]
+        return math.prod(number or math.inf for number in numbers)
 
 
 class _Random(_Kept, keras_tuner.oracles.RandomSearchOracle):
@@ -191,7 +207,17 @@ class _Bayesian(_Kept, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
-    """Keras Tuner's waits for trials that failed, and so never ends a round that has one."""
+    """Keras Tuner's never ends a round with a trial that failed, or one that is larger than the space."""
+
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        size = super()._get_size(bracket_num, round_num)
+        own = sum(len(each["rounds"][0]) for each in self._brackets if each["bracket_num"] == bracket_num)
+        values = [trial.hyperparameters.values for trial in self.trials.values()]
+        tried = sum(not each.get("tuner/round") for each in values)
+        left = self._num_combinations() - (tried - own)
+        if left >= super()._get_size(bracket_num, 0):
+            return size
+        return min(size, math.ceil(left / self.factor**round_num))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         failed = [trial for trial in self.trials.values() if trial.status == Status.FAILED]
@@ -226,6 +252,15 @@ class _Grid(_Kept, keras_tuner.oracles.GridSearchOracle):
 
 
 _CLASSES = {RANDOM: _Random, GRID: _Grid, HYPERBAND: _Hyperband, BAYESIAN: _Bayesian}
+
+
+def _choices(parameter: Any) -> Sequence[Any]:
+    """The values that a parameter has; none where there is no end of them."""
+    if isinstance(parameter, keras_tuner.engine.hyperparameters.Choice):
+        return parameter.values
+    if isinstance(parameter, keras_tuner.engine.hyperparameters.Int):
+        return range(parameter.min_value, parameter.max_value + 1)
+    return ()
 
 
 def rounded(value: Any) -> Any:

@@ -71,8 +71,8 @@ def search(
     Raises:
         OSError: The chief cannot listen at its address.
         RuntimeError: All trials failed.
-        ValueError: The folder is of a search with other settings, the objective names a metric that no
-            trial reports, or as the training raises it.
+        ValueError: The folder is of a search with other settings, or what says so is damaged; the
+            objective names a metric that no trial reports; or as the training raises it.
     """
     begin(base, work_dir)
     tuner = _open(train, base, work_dir)
@@ -182,8 +182,12 @@ def judged_by(work_dir: Path) -> tuple[str, tuple[str, ...]]:
     file = work_dir / _OBJECTIVE
     if not file.exists():
         return "", ()
-    told = json.loads(file.read_text())
-    return told["rule"], tuple(told["metrics"])
+    try:
+        told = files.read_json(file)
+        return told["rule"], tuple(told["metrics"])
+    except (files.DamagedError, KeyError) as error:
+        _log.warning("what trials were compared by is not known: %s", error)
+        return "", ()
 
 
 def histories(work_dir: Path) -> dict[str, trials.History]:
@@ -278,7 +282,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
             self.folder(earlier) if earlier else None,
             self._worker,
         )
-        number = int(trial.trial_id) + 1
+        number = plan.number
         who = f"worker {self._worker}: " if self._worker else ""
         told = ", ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
@@ -342,7 +346,9 @@ def _claim(work_dir: Path, base: PipelineSettings) -> None:
     if not file.exists():
         files.write_json(file, {group: files.plain(getattr(base, group)) for group in _GROUPS})
         return
-    found = json.loads(file.read_text())
+    advice = "it says what settings the trials had. Restore it from a copy, or give another folder"
+    with files.named_if_damaged(file, advice):
+        found = dict(json.loads(file.read_text()))
     different = [
         text
         for group in _GROUPS

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from kfer.files import write_csv, write_json, write_text
+from kfer.files import DamagedError, write_csv, write_json, write_text
 from kfer.processes import in_fresh_process
 from kfer.search.objective import Objective
 from kfer.settings import PipelineSettings, TrainingSettings
@@ -52,6 +52,7 @@ class Train(Protocol):
             The figures of each epoch, "val_score" among them.
 
         Raises:
+            DamagedError: The checkpoint cannot be read.
             FloatingPointError: The loss is not a number.
             MemoryError: Memory is too short; or tensorflow.errors.ResourceExhaustedError.
         """
@@ -114,6 +115,11 @@ class Plan:
     goes_on_from: Path | None = None
     worker: str = ""
 
+    @property
+    def number(self) -> int:
+        """What the user is told: trials count from 1."""
+        return int(self.trial) + 1
+
 
 def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, folder: Path) -> Outcome:
     """Runs a trial, or goes on with it after its last epoch, and keeps how it ended.
@@ -148,7 +154,7 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
                     reason = f"its process was ended at a batch of {batch_size}; was memory too short?"
                 if smaller == tuning.smaller_batches:
                     raise _FailedError(reason) from error
-                _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
+                _log.warning("trial %d: %s; it is tried again with half of it", plan.number, reason)
     except KeyboardInterrupt:
         (folder / _ATTEMPTS).unlink(missing_ok=True)
         raise
@@ -229,9 +235,18 @@ def _train(
             shutil.copytree(earlier, partial)
             partial.rename(work_dir)
     score = _Score(objective, folder)
-    if tuning.own_process:
-        return in_fresh_process(_call, train, settings, work_dir, score, plan.until)
-    return _call(train, settings, work_dir, score, plan.until)
+
+    def call() -> History:
+        if tuning.own_process:
+            return in_fresh_process(_call, train, settings, work_dir, score, plan.until)
+        return _call(train, settings, work_dir, score, plan.until)
+
+    try:
+        return call()
+    except DamagedError as error:
+        _log.warning("trial %d starts anew: %s", plan.number, error)
+        shutil.rmtree(work_dir)
+        return call()
 
 
 def _call(

@@ -156,6 +156,8 @@ def _parameter(settings: PipelineSettings, name: str, searched: ParameterSetting
         return Parameter(name, default if default in choices else choices[0], choices=choices)
     if isinstance(default, bool) or not isinstance(default, int | float):
         raise ValueError(f"{where}: {name} is {default!r} and no number; give values in place of a range")
+    # As its text is read: a float may be set as a whole number.
+    default = _allowed(settings, name, dotted.as_text(default), where)
     low, high = _range(default, searched, where)
     for end in (low, high):
         _allowed(settings, name, dotted.as_text(end), where)

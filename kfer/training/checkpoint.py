@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kfer.files import named_if_damaged
 from kfer.settings import TrainingSettings
 from kfer.settings.tasks import Tasks
 
@@ -21,6 +22,7 @@ _NETWORK = "network"
 _CHECKPOINT = "checkpoint.npz"
 _BEST = "best_"
 _HISTORY = "history.csv"
+_ADVICE = "delete it to start anew, or restore it from a copy"
 # A run may go on with other devices.
 _FREE = ("strategy", "worker_timeout_s")
 
@@ -47,6 +49,7 @@ class Checkpoint:
             variables: Of the same network, or of an optimizer that was built for the same stage.
 
         Raises:
+            DamagedError: The file cannot be read.
             ValueError: The checkpoint is of another network.
         """
         _restore(self.path, part, variables)
@@ -80,14 +83,15 @@ def load(work_dir: Path, settings: TrainingSettings, tasks: Tasks, steps_per_epo
     """Returns what the last finished epoch left; of a run that starts, an empty checkpoint.
 
     Raises:
-        ValueError: The checkpoint is of other settings.
+        DamagedError: The checkpoint cannot be read.
+        ValueError: It is of other settings.
     """
     path = work_dir / _CHECKPOINT
     if not path.exists():
         return Checkpoint(path)
-    with np.load(path) as stored:
+    with named_if_damaged(path, _ADVICE), np.load(path) as stored:
         content = json.loads(str(stored["json"]))
-    found = content["run"]
+        found, history = content["run"], content["history"]
     different = [
         f"{name} was {found.get(name)!r} and is {value!r}"
         for name, value in _run(settings, tasks, steps_per_epoch).items()
@@ -99,8 +103,8 @@ def load(work_dir: Path, settings: TrainingSettings, tasks: Tasks, steps_per_epo
             "delete that file to start anew"
         )
     # The history's file may be older, where a run was killed between the two.
-    write_history(work_dir, content["history"])
-    return Checkpoint(path, content["history"])
+    write_history(work_dir, history)
+    return Checkpoint(path, history)
 
 
 def save_best(work_dir: Path, epoch: int, network: keras.Model) -> None:
@@ -150,7 +154,7 @@ def _best_file(work_dir: Path, epoch: int) -> Path:
 
 
 def _restore(path: Path, part: str, variables: Sequence[keras.Variable]) -> None:
-    with np.load(path) as stored:
+    with named_if_damaged(path, _ADVICE), np.load(path) as stored:
         count = sum(name.startswith(f"{part}_") for name in stored)
         values = [stored[f"{part}_{index}"] for index in range(count)]
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:

@@ -109,6 +109,22 @@ def test_hyperband_goes_on_with_the_best(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("epochs.csv"))
 
 
+def test_hyperband_tries_a_small_space_whole_and_goes_on_with_the_best(tmp_path: Path) -> None:
+    """Four values are fewer than the nine of the first round."""
+    training = ToyTraining()
+    found = run(tmp_path, training, tuner="hyperband", epochs=9, trials=100, space=GRID)
+    starts = [(first, until) for _, first, until in training.calls]
+    assert starts == [(0, 1)] * 4 + [(1, 3)] * 2 + [(3, 9)]
+    assert sorted(values(found)[:4]) == [float(rate) for rate in RATES]
+    assert (found.best.values[RATE], found.best.epochs) == (0.02, 9)
+
+
+def test_random_trials_find_the_last_value_of_a_small_space(tmp_path: Path) -> None:
+    many = {RATE: ParameterSettings(low=0.001, high=0.1, steps=30)}
+    found = run(tmp_path, space=many, trials=50)
+    assert len(set(values(found))) == len(found.trials) == 30
+
+
 def test_bayesian_search_finds_a_better_rate_than_what_is_set(tmp_path: Path) -> None:
     found = run(tmp_path, tuner="bayesian", trials=12)
     assert len(found.trials) == 12
@@ -237,6 +253,39 @@ def test_a_damaged_trial_is_named_and_runs_again(tmp_path: Path, caplog) -> None
     assert len(training.calls) == 1
     assert "trial_2" in caplog.text
     assert "this trial runs again" in caplog.text
+
+
+def test_trials_are_made_anew_in_their_order(tmp_path: Path) -> None:
+    """Names of folders have more digits since there were to be more trials: as text, 10 is before 9."""
+    run(tmp_path, trials=10)
+    expected = run(tmp_path, trials=11)
+    (tmp_path / "keras_tuner" / "oracle.json").write_text("{")
+    assert same(run(tmp_path, trials=11)) == same(expected)
+    oracle = json.loads((tmp_path / "keras_tuner" / "oracle.json").read_text())
+    assert list(map(int, oracle["start_order"])) == list(range(11))
+
+
+def test_what_the_search_was_told_is_named_where_it_is_damaged(tmp_path: Path, caplog) -> None:
+    run(tmp_path)
+    for name, cut in (("objective.json", "["), ("search.json", '{"data"')):
+        (tmp_path / name).write_text(cut)
+    assert search.judged_by(tmp_path) == ("", ())
+    assert "objective.json is damaged" in caplog.text
+    with pytest.raises(ValueError, match=r"search\.json is damaged .* what settings the trials had"):
+        run(tmp_path)
+    assert len(search.outcomes(tmp_path)) == 4
+
+
+def test_a_trial_with_a_damaged_checkpoint_starts_anew(tmp_path: Path, caplog) -> None:
+    expected = run(tmp_path / "whole", epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", killed_at(2, 3), epochs=3)
+    (checkpoint,) = (tmp_path / "killed").rglob("epochs.csv")
+    checkpoint.write_text("epoch\n?")
+    training = ToyTraining()
+    assert same(run(tmp_path / "killed", training, epochs=3)) == same(expected)
+    assert [first for _, first, _ in training.calls] == [0, 0, 0]
+    assert "trial 2 starts anew: " in caplog.text and "epochs.csv is damaged" in caplog.text
 
 
 def test_a_trial_whose_every_file_is_damaged_is_lost_alone(tmp_path: Path, caplog) -> None:

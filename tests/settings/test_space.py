@@ -37,6 +37,15 @@ def test_the_weight_of_one_task_alone_is_not_searched():
         made({"tasks.*.weight": ParameterSettings(factors=(0.5, 2.0))}, tasks=alone)
 
 
+def test_a_float_that_is_set_as_a_whole_number_is_searched_in_fractions():
+    tasks = {"expression": TaskSettings(names=("a", "b"), weight=1)}
+    (weight,) = made(
+        {"tasks.expression.weight": ParameterSettings(low=1, high=2)}, tasks=tasks
+    ).parameters
+    assert not weight.is_integer()
+    assert (weight.low, weight.high, weight.default) == (1.0, 2.0, 1.0)
+
+
 def test_ranges_and_choices_take_the_type_of_their_setting():
     found = made(
         {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toy_tasks import tasks
 
+from kfer.files import DamagedError
 from kfer.settings import FineTuningStage, TrainingSettings
 from kfer.training import checkpoint
 
@@ -84,6 +85,22 @@ def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(other(np.ones((1, 3))), model(np.ones((1, 3))))
     with pytest.raises(FileNotFoundError):
         checkpoint.restore_best(tmp_path, 2, other)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
+    model = trained()
+    save(tmp_path, model)
+    file = tmp_path / "checkpoint.npz"
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        kernel = np.asarray(model.variables[0]).tobytes()
+        content[content.index(kernel)] ^= 255
+        file.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"checkpoint\.npz is damaged \(.*\): delete it"):
+        checkpoint.load(tmp_path, SETTINGS, tasks(), 7).restore("network", model.variables)
 
 
 def test_without_a_checkpoint_the_run_starts(tmp_path: Path) -> None:
