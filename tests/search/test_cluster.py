@@ -149,17 +149,22 @@ def test_a_chief_that_is_started_anew_finds_its_workers_at_work(tmp_path: Path, 
     assert len(epochs_of(tmp_path, pid)) == 9
 
 
+def alone(folder: Path, seconds: float, **tuning: object) -> None:
+    search.search(Slow(folder / "seen", seconds, ""), settings(**tuning), folder / "search")
+
+
 def test_a_search_killed_twice_and_finished_by_two_workers(tmp_path: Path, address: str) -> None:
     tuning = {"trials": 6, "epochs": 3}
     expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "alone")
-
-    def stop(settings: PipelineSettings, epoch: int) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            search.search(ToyTraining(stop), settings(**tuning), tmp_path / "search")
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    for epochs in (2, 5):  # of the first trial, and of a later one
+        before = set(seen.iterdir())
+        process = Apart(alone, tmp_path, 0.3, **tuning)
+        until(lambda before=before, epochs=epochs: len(set(seen.iterdir()) - before) == epochs)
+        pid = int((set(seen.iterdir()) - before).pop().name.split()[0])
+        os.kill(pid, signal.SIGKILL)
+        assert process.wait().code == -signal.SIGKILL
     workers = [Apart(work, tmp_path, address, name, 0.0, **tuning) for name in ("a", "b")]
     assert same(serve(tmp_path, address, **tuning)) == same(expected)
     assert [worker.wait().code for worker in workers] == [0, 0]
