@@ -1,12 +1,13 @@
 """A training that takes no time: how good it gets hangs on the values alone."""
 
 import csv
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kfer import files
-from kfer.search import Train
+from kfer import files, search
+from kfer.search import Found, Train
 from kfer.settings import MetricSettings, ParameterSettings, PipelineSettings, TuningSettings
 
 ACCURACY, VERIFICATION = "val_expression_accuracy", "val_verification_accuracy"
@@ -70,3 +71,24 @@ def settings(**tuning: object) -> PipelineSettings:
         **tuning,
     }
     return PipelineSettings(tuning=TuningSettings(**arguments))  # type: ignore[arg-type]
+
+
+def run(folder: Path, training: ToyTraining | None = None, **tuning: object) -> Found:
+    return search.search(training or ToyTraining(), settings(**tuning), folder)
+
+
+def same(found: Found) -> list[dict[str, object]]:
+    """The trials without what is never the same: their times, and who ran them."""
+    plain = {"seconds": 0.0, "ended": 0.0, "worker": ""}
+    return [dataclasses.asdict(dataclasses.replace(trial, **plain)) for trial in found.trials]
+
+
+def killed_at(call: int, epoch: int) -> ToyTraining:
+    """A training that is stopped in an epoch of a trial, counted from 1."""
+
+    def fail(settings: PipelineSettings, now: int) -> None:
+        if len(training.calls) == call and now == epoch:
+            raise KeyboardInterrupt
+
+    training = ToyTraining(fail)
+    return training

@@ -23,6 +23,7 @@ from kfer.settings.space import with_values
 _OUTCOME, _HISTORY, _TRAINING = "outcome.json", "history.csv", "training"
 _ATTEMPTS, _MOST_ATTEMPTS = "attempts", 3
 _BATCH_SIZE = "training.batch_size"
+_NO_MEMORY = ("STATUS_ALLOC_FAILED", "CUDA_ERROR_OUT_OF_MEMORY", "Out of memory")
 _log = logging.getLogger(__name__)
 History = list[dict[str, float]]
 
@@ -54,7 +55,7 @@ class Train(Protocol):
         Raises:
             DamagedError: The checkpoint cannot be read.
             FloatingPointError: The loss is not a number.
-            MemoryError: Memory is too short; or tensorflow.errors.ResourceExhaustedError.
+            MemoryError: Memory is too short; or TensorFlow's errors that say so.
         """
 
 
@@ -258,9 +259,13 @@ def _call(
 ) -> History:
     try:
         return train(settings, work_dir, score, until)
-    except tf.errors.ResourceExhaustedError as error:
-        # TensorFlow's own cannot come back from another process.
-        raise MemoryError(str(error)) from error
+    except tf.errors.OpError as error:
+        # TensorFlow's own cannot come back from another process. cuDNN and cuBLAS have errors that do not
+        # say by their type that memory is too short.
+        is_exhausted = isinstance(error, tf.errors.ResourceExhaustedError)
+        if is_exhausted or any(sign in str(error) for sign in _NO_MEMORY):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def _shortened(training: TrainingSettings, epochs: int) -> TrainingSettings:

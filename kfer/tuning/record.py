@@ -7,7 +7,7 @@ from kfer import files
 from kfer.comparison import provenance
 from kfer.search import Outcome
 from kfer.tuning import study
-from kfer.tuning.columns import first
+from kfer.tuning.columns import first, has_defaults
 from kfer.tuning.results import Results
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "tensorflow-datasets")
@@ -52,7 +52,7 @@ def write(results: Results, output_dir: Path, command: str) -> None:
             "trials": {"asked_for": tuning.trials, "ended": len(results.trials)}
             | {"failed": len(results.failed)},
             "best": _trial(results, results.best),
-            "as_set": None if start is None else _trial(results, start),
+            "as_set": _trial(results, start) if start and has_defaults(results, start) else None,
             "retrained": _retrained(results),
         },
     )

@@ -1,6 +1,5 @@
 """A chief and workers, each in a process of its own, on this machine."""
 
-import dataclasses
 import os
 import signal
 import socket
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from toy_training import ACCURACY, RATE, ToyTraining, settings
+from toy_training import ACCURACY, RATE, ToyTraining, same, settings
 
 from kfer import search
 from kfer.processes import Apart
@@ -73,11 +72,6 @@ def until(condition: object, seconds: float = 90.0) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.05)
-
-
-def same(found: Found) -> list[dict]:
-    plain = {"seconds": 0.0, "ended": 0.0, "worker": ""}
-    return [dataclasses.asdict(dataclasses.replace(trial, **plain)) for trial in found.trials]
 
 
 def test_a_chief_and_three_workers_of_whom_one_is_killed(tmp_path: Path, address: str, caplog) -> None:

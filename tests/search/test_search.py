@@ -6,7 +6,18 @@ from pathlib import Path
 import keras_tuner
 import pytest
 import tensorflow as tf
-from toy_training import ACCURACY, LOG, RATE, VERIFICATION, ToyTraining, accuracy, settings
+from toy_training import (
+    ACCURACY,
+    LOG,
+    RATE,
+    VERIFICATION,
+    ToyTraining,
+    accuracy,
+    killed_at,
+    run,
+    same,
+    settings,
+)
 
 from kfer import search
 from kfer.search import Found
@@ -23,29 +34,8 @@ GRID = {RATE: ParameterSettings(values=RATES)}
 BATCHES = {"training.batch_size": ParameterSettings(values=("64", "16"))}
 
 
-def run(folder: Path, training: ToyTraining | None = None, **tuning: object) -> Found:
-    return search.search(training or ToyTraining(), settings(**tuning), folder)
-
-
 def values(found: Found) -> list[float]:
     return [trial.values[RATE] for trial in found.trials]
-
-
-def same(found: Found) -> list[dict]:
-    return [
-        dataclasses.asdict(dataclasses.replace(trial, seconds=0.0, ended=0.0)) for trial in found.trials
-    ]
-
-
-def killed_at(rate_number: int, epoch: int) -> ToyTraining:
-    """A process that is killed in an epoch of a trial."""
-
-    def fail(settings: PipelineSettings, now: int) -> None:
-        if len(training.calls) == rate_number and now == epoch:
-            raise KeyboardInterrupt
-
-    training = ToyTraining(fail)
-    return training
 
 
 def test_the_first_trial_has_what_is_set_and_the_best_is_returned(tmp_path: Path) -> None:
@@ -244,77 +234,6 @@ def test_another_space_in_the_same_folder_is_refused_with_the_difference(tmp_pat
         search.search(ToyTraining(), dataclasses.replace(base, training=decayed), tmp_path)
 
 
-def test_a_damaged_trial_is_named_and_runs_again(tmp_path: Path, caplog) -> None:
-    expected = run(tmp_path)
-    trial = tmp_path / "keras_tuner" / "trial_2" / "trial.json"
-    trial.write_text(trial.read_text()[:50])
-    training = ToyTraining()
-    assert same(run(tmp_path, training)) == same(expected)
-    assert len(training.calls) == 1
-    assert "trial_2" in caplog.text
-    assert "this trial runs again" in caplog.text
-
-
-def test_trials_are_made_anew_in_their_order(tmp_path: Path) -> None:
-    """Names of folders have more digits since there were to be more trials: as text, 10 is before 9."""
-    run(tmp_path, trials=10)
-    expected = run(tmp_path, trials=11)
-    (tmp_path / "keras_tuner" / "oracle.json").write_text("{")
-    assert same(run(tmp_path, trials=11)) == same(expected)
-    oracle = json.loads((tmp_path / "keras_tuner" / "oracle.json").read_text())
-    assert list(map(int, oracle["start_order"])) == list(range(11))
-
-
-def test_what_the_search_was_told_is_named_where_it_is_damaged(tmp_path: Path, caplog) -> None:
-    run(tmp_path)
-    for name, cut in (("objective.json", "["), ("search.json", '{"data"')):
-        (tmp_path / name).write_text(cut)
-    assert search.judged_by(tmp_path) == ("", ())
-    assert "objective.json is damaged" in caplog.text
-    with pytest.raises(ValueError, match=r"search\.json is damaged .* what settings the trials had"):
-        run(tmp_path)
-    assert len(search.outcomes(tmp_path)) == 4
-
-
-def test_a_trial_with_a_damaged_checkpoint_starts_anew(tmp_path: Path, caplog) -> None:
-    expected = run(tmp_path / "whole", epochs=3)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", killed_at(2, 3), epochs=3)
-    (checkpoint,) = (tmp_path / "killed").rglob("epochs.csv")
-    checkpoint.write_text("epoch\n?")
-    training = ToyTraining()
-    assert same(run(tmp_path / "killed", training, epochs=3)) == same(expected)
-    assert [first for _, first, _ in training.calls] == [0, 0, 0]
-    assert "trial 2 starts anew: " in caplog.text and "epochs.csv is damaged" in caplog.text
-
-
-def test_a_trial_whose_every_file_is_damaged_is_lost_alone(tmp_path: Path, caplog) -> None:
-    expected = run(tmp_path)
-    for name in ("trial.json", "values.json", "outcome.json"):
-        (tmp_path / "keras_tuner" / "trial_2" / name).write_text("{")
-    found = run(tmp_path)
-    assert same(found) == [trial for trial in same(expected) if trial["trial"] != "2"]
-    assert "this trial is lost" in caplog.text
-
-
-def test_a_damaged_oracle_is_made_anew(tmp_path: Path, caplog) -> None:
-    expected = run(tmp_path)
-    oracle = tmp_path / "keras_tuner" / "oracle.json"
-    oracle.write_text(oracle.read_text()[:100])
-    training = ToyTraining()
-    assert same(run(tmp_path, training)) == same(expected)
-    assert training.calls == []
-    assert "made anew from the trials" in caplog.text
-
-
-def test_hyperband_cannot_do_without_its_oracle(tmp_path: Path) -> None:
-    run(tmp_path, tuner="hyperband", trials=5)
-    oracle = tmp_path / "keras_tuner" / "oracle.json"
-    oracle.write_text(oracle.read_text()[:100])
-    with pytest.raises(ValueError, match=r"oracle\.json is damaged .* hyperband cannot go on"):
-        run(tmp_path, tuner="hyperband", trials=5)
-
-
 def test_a_trial_that_diverges_fails_alone(tmp_path: Path, caplog) -> None:
     def fail(given: PipelineSettings, epoch: int) -> None:
         if given.training.learning_rate == PipelineSettings().training.learning_rate:
@@ -366,6 +285,19 @@ def test_too_little_memory_fails_a_trial_or_halves_its_batch(tmp_path: Path, cap
     assert [trial.batch_size for trial in found.trials] == [16, 16]
     assert [given.training.batch_size for given, *_ in training.calls] == [64, 32, 16, 16]
     assert "it is tried again with half of it" in caplog.text
+
+
+def test_cudas_errors_of_memory_are_those(tmp_path: Path) -> None:
+    told = iter(("CUDNN_STATUS_ALLOC_FAILED in cudnn_dnn.cc", "CUDNN_STATUS_EXECUTION_FAILED"))
+
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        if given.training.batch_size == 64:
+            raise tf.errors.InternalError(None, None, next(told))
+
+    found = run(tmp_path / "memory", ToyTraining(fail), tuner="grid", space=BATCHES)
+    assert found.trials[0].failure.startswith("out of memory at a batch of 64: CUDNN_STATUS_ALLOC_FAILED")
+    with pytest.raises(tf.errors.InternalError):  # which all trials would have
+        run(tmp_path / "other", ToyTraining(fail), tuner="grid", space=BATCHES)
 
 
 def test_without_any_score_the_search_says_why(tmp_path: Path) -> None:
