@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from kfer.settings.space import with_values
 
 _OUTCOME, _HISTORY, _TRAINING = "outcome.json", "history.csv", "training"
 _ATTEMPTS, _MOST_ATTEMPTS = "attempts", 3
+_OWNER = "owner"
 _BATCH_SIZE = "training.batch_size"
 _NO_MEMORY = ("STATUS_ALLOC_FAILED", "CUDA_ERROR_OUT_OF_MEMORY", "Out of memory")
 _log = logging.getLogger(__name__)
@@ -135,6 +137,9 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
         objective: What it is judged by.
         plan: What to do.
         folder: The trial's; of its checkpoints little is left at the end.
+
+    Raises:
+        LostTrialError: Another process has begun to run it; what it wrote stays as it is.
     """
     start = time.monotonic()
     values, tuning = plan.values, base.tuning
@@ -173,7 +178,8 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
         outcome, seconds=time.monotonic() - start, ended=time.time(), worker=plan.worker
     )
     write_json(folder / _OUTCOME, dataclasses.asdict(outcome))
-    (folder / _ATTEMPTS).unlink(missing_ok=True)
+    for name in (_ATTEMPTS, _OWNER):
+        (folder / name).unlink(missing_ok=True)
     return outcome
 
 
@@ -192,14 +198,24 @@ def _any_scored(project: Path) -> bool:
 
 
 class _Score:
-    """The score of an epoch, which the trial has lived through."""
+    """The score of an epoch, which the trial has lived through, and which is still this process's to run."""
 
     def __init__(self, objective: Objective, folder: Path) -> None:
         self._objective, self._folder = objective, folder
+        self._owner, self._token = folder / _OWNER, uuid.uuid4().hex
+        write_text(self._owner, self._token)
 
     def __call__(self, figures: Mapping[str, float]) -> float:
+        # Before the epoch's checkpoint is written: a worker that was cut off from its chief for long may
+        # not know yet that another one has its trial.
+        if not self._owner.exists() or self._owner.read_text() != self._token:
+            raise LostTrialError(f"another process has taken over the trial in {self._folder}")
         (self._folder / _ATTEMPTS).unlink(missing_ok=True)
         return self._objective.score(figures)
+
+
+class LostTrialError(RuntimeError):
+    """A trial that another process runs now."""
 
 
 class _FailedError(Exception):

@@ -194,6 +194,21 @@ def test_the_trial_that_was_running_goes_on_after_its_last_epoch(tmp_path: Path)
     assert [first for _, first, _ in training.calls] == [1, 0]
 
 
+def test_a_process_that_lost_its_trial_writes_no_more(tmp_path: Path) -> None:
+    expected = run(tmp_path / "whole", epochs=3)
+
+    def take_over(given: PipelineSettings, epoch: int) -> None:
+        if epoch == 2:
+            (tmp_path / "search" / "keras_tuner" / "trial_0" / "owner").write_text("another")
+
+    with pytest.raises(RuntimeError, match=r"has taken over the trial in .*trial_0"):
+        run(tmp_path / "search", ToyTraining(take_over), epochs=3)
+    assert search.outcomes(tmp_path / "search") == []
+    (checkpoint,) = (tmp_path / "search").rglob("epochs.csv")
+    assert len(checkpoint.read_text().splitlines()) == 2  # the names of columns, and the first epoch
+    assert same(run(tmp_path / "search", epochs=3)) == same(expected)
+
+
 def test_a_trial_that_the_oracle_does_not_know_comes_again(tmp_path: Path) -> None:
     expected = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
