@@ -198,7 +198,7 @@ def _any_scored(project: Path) -> bool:
 
 
 class _Score:
-    """The score of an epoch, which the trial has lived through, and which is still this process's to run."""
+    """The score of an epoch that the trial has lived through, while it is this process that runs it."""
 
     def __init__(self, objective: Objective, folder: Path) -> None:
         self._objective, self._folder = objective, folder
