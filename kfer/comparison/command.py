@@ -1,9 +1,43 @@
-"""What commands share that train several networks and compare them: options, checks, summary."""
+"""What commands share that train several networks: how they run, options, settings, checks, summary."""
 
 import argparse
+import dataclasses
 import importlib.util
-from collections.abc import Collection, Sequence
+import os
+import shlex
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+
+from kfer.console import log_to_console
+from kfer.pipeline import config
+from kfer.pipeline.arguments import separate
+from kfer.settings import PipelineSettings, dotted
+
+S = TypeVar("S")
+
+
+def run(command: str, typed: Sequence[str] | None, body: Callable[[list[str], str], list[str]]) -> int:
+    """Runs a command and returns its exit code: 0 done, 1 a training failed, 2 wrong usage.
+
+    Args:
+        command: The module that is run, "comparison".
+        typed: Its arguments; None for those of this process.
+        body: Does the work. It is given the arguments, and the whole command as it was typed; it returns
+            the trainings that failed, with the reason.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    log_to_console()
+    arguments = sys.argv[1:] if typed is None else list(typed)
+    try:
+        failed = body(arguments, f"python -m kfer.{command} {shlex.join(arguments)}")
+    except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
+        print(f"kfer.{command}: {error}", file=sys.stderr)
+        return 2
+    if failed:
+        print("\nfailed:\n  " + "\n  ".join(failed), file=sys.stderr)
+    return 1 if failed else 0
 
 
 def parser(
@@ -41,6 +75,49 @@ def parser(
         help="train and measure nothing: write the page of what is finished, also beside a training",
     )
     return made
+
+
+def parse(
+    parser: argparse.ArgumentParser, arguments: list[str], kind: type
+) -> tuple[argparse.Namespace, dict[str, str]]:
+    """Returns the options, and what of the settings is overridden, by dotted names.
+
+    Args:
+        parser: Of the options.
+        arguments: As typed.
+        kind: The class of the settings. Where it has a pipeline, `base`, that one's settings may be given
+            without "base.".
+    """
+    own = [field.name for field in dataclasses.fields(kind)]
+    names = list(own)
+    if "base" in own:
+        names += [name for name, _, _ in dotted.describe(PipelineSettings())]
+    rest, overrides = separate(arguments, parser, own, names)
+    return parser.parse_args(rest), dict(_whole(overrides, own))
+
+
+def _whole(overrides: Mapping[str, str], own: Collection[str]) -> Iterable[tuple[str, str]]:
+    for name, text in overrides.items():
+        yield name if name.partition(".")[0] in own or "base" not in own else f"base.{name}", text
+
+
+def load(options: argparse.Namespace, overrides: Mapping[str, str], kind: type[S]) -> S:
+    """Returns the settings of a file with some overridden, and the folder of datasets that was given.
+
+    Args:
+        options: "settings_file", and "data_dir", which may be None.
+        overrides: By dotted names.
+        kind: Of the settings.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no such settings, or what is overridden does not fit them.
+    """
+    settings: Any = dotted.override(config.load_settings(options.settings_file, kind), overrides)
+    if options.data_dir is not None and hasattr(settings, "base"):
+        base = dataclasses.replace(settings.base, data_dir=options.data_dir)
+        settings = dataclasses.replace(settings, base=base)
+    return settings
 
 
 def check(command: str, one: str, name: str, known: Collection[str], only: Collection[str]) -> None:

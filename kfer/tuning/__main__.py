@@ -1,20 +1,14 @@
 """The command `python -m kfer.tuning`."""
 
 import argparse
-import dataclasses
 import os
 import re
-import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kfer.comparison import command
-from kfer.console import log_to_console
-from kfer.pipeline import config
-from kfer.pipeline.arguments import separate
-from kfer.settings import PipelineSettings, dotted
 from kfer.tuning import study
 from kfer.tuning.settings import TuningStudySettings
 
@@ -26,25 +20,13 @@ _ID, _HOST, _PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_O
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0 done, 1 a training failed, 2 wrong usage."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    log_to_console()
-    typed = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        options, overrides = _parse(typed)
-        settings = dotted.override(
-            config.load_settings(options.settings_file, TuningStudySettings), overrides
-        )
-        if options.data_dir is not None:
-            base = dataclasses.replace(settings.base, data_dir=options.data_dir)
-            settings = dataclasses.replace(settings, base=base)
-        folder = options.output_dir or Path(options.settings_file).parent / settings.name
-        return _run(settings, Path(folder).absolute(), options, shlex.join(typed))
-    except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
-        print(f"kfer.tuning: {error}", file=sys.stderr)
-        return 2
+    return command.run("tuning", arguments, _run)
 
 
-def _run(settings: TuningStudySettings, output_dir: Path, options: argparse.Namespace, typed: str) -> int:
+def _run(arguments: list[str], typed: str) -> list[str]:
+    options, overrides = _parse(arguments)
+    settings = command.load(options, overrides, TuningStudySettings)
+    output_dir = Path(options.output_dir or Path(options.settings_file).parent / settings.name).absolute()
     # Workers of other machines must have other names.
     host = re.sub(r"[^\w.-]", "-", socket.gethostname(), flags=re.ASCII)
     name = options.worker or (host if options.chief else "")
@@ -52,17 +34,15 @@ def _run(settings: TuningStudySettings, output_dir: Path, options: argparse.Name
     workers, gpus = [f"{name}-{number}" if name else number for number in numbers], options.gpus
     if options.worker:
         study.work(settings, output_dir, options.address, workers or [options.worker], gpus)
-        return 0
+        return []
     command.check("study", "trial", settings.name, (), ())
     study.claim(settings, output_dir)
     if not options.report_only:
         address = options.address if options.chief else ""
         study.run(settings, output_dir, address, workers, gpus, others_join=options.chief)
     failed = study.retrain(settings, output_dir) if options.retrain else []
-    _report(settings, output_dir, f"python -m kfer.tuning {typed}")
-    if failed:
-        print("\nfailed:\n  " + "\n  ".join(failed), file=sys.stderr)
-    return 1 if failed else 0
+    _report(settings, output_dir, typed)
+    return failed
 
 
 def _report(settings: TuningStudySettings, output_dir: Path, typed: str) -> None:
@@ -116,12 +96,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     parser.add_argument(
         "--address", metavar="HOST:PORT", help=f"of the chief, for the chief and its workers [{_ADDRESS}]"
     )
-    names = [f"base.{name}" for name, _, _ in dotted.describe(PipelineSettings())]
-    fields = TuningStudySettings.__dataclass_fields__
-    typed, overrides = separate(arguments, parser, fields, [*fields, *names])
-    options = parser.parse_args(typed)
+    options, overrides = command.parse(parser, arguments, TuningStudySettings)
     _complete(options, os.environ)
-    return options, {_whole(name): value for name, value in overrides.items()}
+    return options, overrides
 
 
 def _complete(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
@@ -146,11 +123,6 @@ def _complete(options: argparse.Namespace, environment: Mapping[str, str]) -> No
         raise ValueError(
             f"--workers must be as many as --gpus names; got {options.workers} and {len(options.gpus)}"
         )
-
-
-def _whole(name: str) -> str:
-    """A setting's whole name; the pipeline's may be given without "base."."""
-    return name if name.partition(".")[0] in TuningStudySettings.__dataclass_fields__ else f"base.{name}"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ settings = TuningStudySettings(
             space={
                 "tasks.*.weight": ParameterSettings(scale="simplex"),
                 "training.learning_rate": ParameterSettings(low=1e-3, high=1e-1, scale="log"),
-                "model.dropout": ParameterSettings(values=("0.0", "0.3")),
+                "model.dropout": ParameterSettings(values=("0.1", "0.3")),
             },
         ),
     ),
