@@ -158,7 +158,7 @@ class _Servicer(oracle_chief.OracleServicer):
         caller, oracle = _caller(context), self.oracle
         if caller.worker not in self._heard and trial_id in oracle._retry_queue:
             # It slept, or worked for a chief that died, and nobody took its trial meanwhile.
-            _log.info("worker %s goes on with trial %d", caller.worker, int(trial_id) + 1)
+            _log.info("worker %s goes on with trial %s", caller.worker, trial_id)
             oracle._retry_queue.remove(trial_id)
             oracle.tuner_ids.add(caller.worker)
             oracle.ongoing_trials[caller.worker] = oracle.trials[trial_id]
@@ -168,7 +168,7 @@ class _Servicer(oracle_chief.OracleServicer):
         own = oracle.ongoing_trials.get(caller.worker)
         if own is None or own.trial_id != trial_id:
             raise _RefusedError(
-                f"it was silent for {self._timeout_s:g} s, and trial {int(trial_id) + 1} went to another"
+                f"it was silent for {self._timeout_s:g} s, and trial {trial_id} went to another"
             )
         self._heard[caller.worker] = caller.session, time.monotonic()
 
@@ -193,7 +193,7 @@ class _Servicer(oracle_chief.OracleServicer):
             return
         self.oracle._retry_queue.append(trial.trial_id)
         self.oracle.save()
-        _log.warning("worker %s %s: trial %d waits for another", worker, reason, int(trial.trial_id) + 1)
+        _log.warning("worker %s %s: trial %s waits for another", worker, reason, trial.trial_id)
 
     def is_finished(self) -> bool:
         """Whether all trials have ended, and every worker that is alive knows it."""

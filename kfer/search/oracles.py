@@ -141,9 +141,7 @@ class _Kept(keras_tuner.Oracle):
         for trial_id, trial in self.trials.items():
             folder = Path(self._get_trial_dir(trial_id))
             if trial.status == Status.COMPLETED and outcome(folder) is None:
-                _log.warning(
-                    "how trial %d ended cannot be read in %s: it runs again", int(trial_id) + 1, folder
-                )
+                _log.warning("how trial %s ended cannot be read in %s: it runs again", trial_id, folder)
                 trial.status, trial.score = Status.RUNNING, None
                 trial.metrics = metrics_tracking.MetricsTracker()
 

@@ -282,13 +282,13 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
             self.folder(earlier) if earlier else None,
             self._worker,
         )
-        number = plan.number
         who = f"worker {self._worker}: " if self._worker else ""
         told = ", ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in plan.values.items()
         )
-        _log.info("%strial %d of %d: %s", who, number, self._base.tuning.trials, told)
+        count, wanted = int(plan.trial) + 1, self._base.tuning.trials
+        _log.info("%strial %s, %d of %d: %s", who, plan.trial, count, wanted, told)
         try:
             with self._kept_alive(trial):
                 outcome = trials.run(
@@ -298,9 +298,9 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
             # Else Keras Tuner would count it as a bad trial and go on.
             raise errors.FatalError(str(error)) from error
         if outcome.score is None:
-            _log.warning("%strial %d failed: %s", who, number, outcome.failure)
+            _log.warning("%strial %s failed: %s", who, plan.trial, outcome.failure)
             raise errors.FailedTrialError(outcome.failure)
-        _log.info("%strial %d: score %.3f, %.0f s", who, number, outcome.score, outcome.seconds)
+        _log.info("%strial %s: score %.3f, %.0f s", who, plan.trial, outcome.score, outcome.seconds)
         return {SCORE: outcome.score}
 
     def on_trial_end(self, trial: keras_tuner_trial.Trial) -> None:

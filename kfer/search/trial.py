@@ -105,7 +105,7 @@ class Plan:
     """What a trial is to do.
 
     Attributes:
-        trial: Its number.
+        trial: Its number, as Keras Tuner writes it: its folder has it, and what users are told.
         values: To try, by the dotted names of settings.
         until: The epoch that it trains to, of `tuning.epochs`.
         goes_on_from: The folder of the trial that it goes on from; None where it starts anew.
@@ -117,11 +117,6 @@ class Plan:
     until: int
     goes_on_from: Path | None = None
     worker: str = ""
-
-    @property
-    def number(self) -> int:
-        """What the user is told: trials count from 1."""
-        return int(self.trial) + 1
 
 
 def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, folder: Path) -> Outcome:
@@ -160,7 +155,7 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
                     reason = f"its process was ended at a batch of {batch_size}; was memory too short?"
                 if smaller == tuning.smaller_batches:
                     raise _FailedError(reason) from error
-                _log.warning("trial %d: %s; it is tried again with half of it", plan.number, reason)
+                _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
     except KeyboardInterrupt:
         (folder / _ATTEMPTS).unlink(missing_ok=True)
         raise
@@ -261,7 +256,7 @@ def _train(
     try:
         return call()
     except DamagedError as error:
-        _log.warning("trial %d starts anew: %s", plan.number, error)
+        _log.warning("trial %s starts anew: %s", plan.trial, error)
         shutil.rmtree(work_dir)
         return call()
 

@@ -250,7 +250,7 @@ def test_an_error_of_the_training_gives_the_trial_back(tmp_path: Path, address: 
     until(lambda: (tmp_path / "search" / "search.json").exists())
     with pytest.raises(ValueError, match="no such backbone"):
         search.work(ToyTraining(fail), settings(trials=2), tmp_path / "search", own)
-    until(lambda: "worker a leaves: trial 1 waits for another" in caplog.text, 10.0)
+    until(lambda: "worker a leaves: trial 0 waits for another" in caplog.text, 10.0)
     search.work(ToyTraining(), settings(trials=2), tmp_path / "search", own)
     chief.join(timeout=30)
     assert not chief.is_alive()

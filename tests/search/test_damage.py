@@ -50,7 +50,7 @@ def test_a_trial_with_a_damaged_checkpoint_starts_anew(tmp_path: Path, caplog) -
     training = ToyTraining()
     assert same(run(tmp_path / "killed", training, epochs=3)) == same(expected)
     assert [first for _, first, _ in training.calls] == [0, 0, 0]
-    assert "trial 2 starts anew: " in caplog.text and "epochs.csv is damaged" in caplog.text
+    assert "trial 1 starts anew: " in caplog.text and "epochs.csv is damaged" in caplog.text
 
 
 def test_a_trial_whose_every_file_is_damaged_is_lost_alone(tmp_path: Path, caplog) -> None:

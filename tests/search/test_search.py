@@ -257,7 +257,7 @@ def test_a_trial_that_diverges_fails_alone(tmp_path: Path, caplog) -> None:
     found = run(tmp_path, ToyTraining(fail))
     assert [trial.score is None for trial in found.trials] == [True, False, False, False]
     assert found.trials[0].failure == "the loss is nan in epoch 1"
-    assert "trial 1 failed: the loss is nan" in caplog.text
+    assert "trial 0 failed: the loss is nan" in caplog.text
 
 
 def test_values_that_do_not_fit_each_other_fail_alone(tmp_path: Path) -> None:
@@ -347,10 +347,10 @@ def test_one_line_a_trial_and_nothing_printed(tmp_path: Path, caplog, capsys) ->
         run(tmp_path, trials=2)
     assert [message.split(":")[0] for message in caplog.messages] == [
         "2 trials by val_expression_accuracy",
-        "trial 1 of 2",
+        "trial 0, 1 of 2",
+        "trial 0",
+        "trial 1, 2 of 2",
         "trial 1",
-        "trial 2 of 2",
-        "trial 2",
     ]
     assert capsys.readouterr().out == ""
     assert not list(tmp_path.rglob("epochs.csv"))
