@@ -145,6 +145,9 @@ def _parameter(settings: PipelineSettings, name: str, searched: ParameterSetting
     for pattern, reason in _FIXED.items():
         if fnmatch.fnmatchcase(name, pattern):
             raise ValueError(f"{where}: this is not searched, since {reason}")
+    earlier = [f"training.stages.{index}." for index in range(len(settings.training.stages) - 1)]
+    if name.startswith(tuple(earlier)):
+        raise ValueError(f"{where}: this is not searched, since trials have the last stage alone")
     if name.split(".")[0] not in _GROUPS:
         raise ValueError(f"{where}: expected a setting of {', '.join(_GROUPS)}; got {name!r}")
     try:

@@ -3,10 +3,12 @@ import itertools
 import pytest
 
 from kfer.settings import (
+    FineTuningStage,
     MetricSettings,
     ParameterSettings,
     PipelineSettings,
     TaskSettings,
+    TrainingSettings,
     TuningSettings,
 )
 from kfer.settings.space import Space, space, with_values
@@ -66,6 +68,15 @@ def test_ranges_and_choices_take_the_type_of_their_setting():
     # What is set, 0.2, lies outside.
     assert margin.default == 0.3
     assert parts.choices == ("", "stage3")
+
+
+def test_unfreezing_depth_is_that_of_the_last_stage():
+    training = TrainingSettings(stages=(FineTuningStage(1), FineTuningStage(2, ("layer4",))))
+    depths = ParameterSettings(values=("('layer4',)", "('layer3', 'layer4')", "('all',)"))
+    (depth,) = made({"training.stages.1.unfreeze": depths}, training=training).parameters
+    assert depth.choices == (("layer4",), ("layer3", "layer4"), ("all",))
+    with pytest.raises(ValueError, match="not searched, since trials have the last stage alone"):
+        made({"training.stages.0.unfreeze": depths}, training=training)
 
 
 def test_weights_that_sum_to_one():
