@@ -6,8 +6,10 @@ Splits: by people. Twelve are trained on, four validated on, four tested on: eve
     were never seen, and verification has people to verify.
 Slices: every figure again for each pose, and for eyes that are open or behind sunglasses. Of four people
     that is 32 images a pose; the intervals say how little that is.
-Time: not measured yet; minutes, as there are 384 images to train on. Memory: 1.1 GB.
-Expect: no figure yet. Of four people it will be a tendency, not a proof.
+Time: four minutes on 2 slow cores that did other work too. Memory: 1.1 GB.
+Expect: pose 0.86, eyes 0.94, verification accuracy 0.82; expressions 0.30, hardly more than the 0.25 of
+    guessing: those of people who were never seen cannot be learnt from twelve. Of four people all this is a
+    tendency, no proof.
 """
 
 from kfer.settings import (
