@@ -8,8 +8,8 @@ Slices: every figure again for each pose, and for eyes that are open or behind s
     that is 32 images a pose; the intervals say how little that is.
 Time: four minutes on 2 slow cores that did other work too. Memory: 1.1 GB.
 Expect: pose 0.86, eyes 0.94, verification accuracy 0.82; expressions 0.30, hardly more than the 0.25 of
-    guessing: those of people who were never seen cannot be learnt from twelve. Of four people all this is a
-    tendency, no proof.
+    guessing: those of people who were never seen cannot be learnt from twelve. Of four people all this
+    is a tendency, no proof.
 """
 
 from kfer.settings import (

@@ -23,7 +23,7 @@ from kfer.search.objective import Objective, objective
 from kfer.search.oracles import SCORE, oracle, rounded
 from kfer.settings import PipelineSettings
 from kfer.settings.space import Space, space
-from kfer.settings.tuning import HYPERBAND, RANDOM
+from kfer.settings.tuning import HYPERBAND
 
 _SEARCH, _OBJECTIVE, _PROJECT = "search.json", "objective.json", "keras_tuner"
 _BEST = "best_hyperparameters.txt"
@@ -77,7 +77,7 @@ def search(
     begin(base, work_dir)
     tuner = _open(train, base, work_dir)
     told = {"rule": tuner.objective.rule(), "metrics": list(tuner.objective.metrics)}
-    files.write_json(work_dir / _OBJECTIVE, told)
+    files.write_json(work_dir / _OBJECTIVE, {**told, "trials": base.tuning.trials})
     _log.info("%d trials by %s", base.tuning.trials, tuner.objective.rule())
     if chief is None:
         with _cause():
@@ -159,8 +159,7 @@ def wait_for_chief(base: PipelineSettings, work_dir: Path, worker: Cluster) -> b
 
 def _is_done(base: PipelineSettings, work_dir: Path) -> bool:
     """Whether a chief wrote its results, and not those of fewer trials."""
-    enough = base.tuning.tuner != RANDOM or len(outcomes(work_dir)) >= base.tuning.trials
-    return (work_dir / _BEST).exists() and enough
+    return (work_dir / _BEST).exists() and _told(work_dir).get("trials", 0) >= base.tuning.trials
 
 
 def outcomes(work_dir: Path) -> list[trials.Outcome]:
@@ -179,15 +178,18 @@ def judged_by(work_dir: Path) -> tuple[str, tuple[str, ...]]:
     Args:
         work_dir: Of the search.
     """
+    told = _told(work_dir)
+    return told.get("rule", ""), tuple(told.get("metrics", ()))
+
+
+def _told(work_dir: Path) -> dict[str, Any]:
+    """What the last search of a folder was asked for; empty before the first."""
     file = work_dir / _OBJECTIVE
-    if not file.exists():
-        return "", ()
     try:
-        told = files.read_json(file)
-        return told["rule"], tuple(told["metrics"])
-    except (files.DamagedError, KeyError) as error:
+        return files.read_json(file) if file.exists() else {}
+    except files.DamagedError as error:
         _log.warning("what trials were compared by is not known: %s", error)
-        return "", ()
+        return {}
 
 
 def histories(work_dir: Path) -> dict[str, trials.History]:

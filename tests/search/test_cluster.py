@@ -166,9 +166,10 @@ def test_a_search_killed_twice_and_finished_by_two_workers(tmp_path: Path, addre
     assert same(serve(tmp_path, free_address(), **tuning)) == same(expected)
 
 
-def test_a_grid_that_is_done_is_done_for_workers_too(tmp_path: Path, address: str) -> None:
+@pytest.mark.parametrize("tuner", ["grid", "random"])
+def test_a_search_that_is_done_is_done_for_workers_too(tmp_path: Path, address: str, tuner: str) -> None:
     """Fewer values than trials: nobody knows that there are no more before the oracle is asked."""
-    tuning = {"tuner": "grid", "trials": 9, "space": {RATE: ParameterSettings(values=("0.01", "0.02"))}}
+    tuning = {"tuner": tuner, "trials": 9, "space": {RATE: ParameterSettings(values=("0.01", "0.02"))}}
     expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "search")
     chief = threading.Thread(target=serve, args=(tmp_path, address), kwargs=tuning)
     chief.start()
@@ -177,6 +178,8 @@ def test_a_grid_that_is_done_is_done_for_workers_too(tmp_path: Path, address: st
     search.work(training, settings(**tuning), tmp_path / "search", Cluster(address, "a", TIMEOUT_S, 30.0))
     chief.join(timeout=30)
     assert not chief.is_alive()
+    # Late, when nobody serves any more.
+    search.work(training, settings(**tuning), tmp_path / "search", Cluster(address, "b", TIMEOUT_S, 30.0))
     assert training.calls == []
     assert len(search.outcomes(tmp_path / "search")) == len(expected.trials) == 2
 
