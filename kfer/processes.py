@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -12,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from kfer.console import log_to_console
 
+#: What a process whose parent has gone may take to tidy up.
+_SECONDS_TO_END = 10.0
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -127,8 +130,18 @@ def _run(sender: Connection, function: Callable[..., object], args: Any, kwargs:
         raise
 
 
+def end_in_order() -> None:
+    """Lets this process tidy up when SIGTERM ends it, as it does when a key interrupts it."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+
+
 def _begin() -> None:
     log_to_console()
+    end_in_order()
     # A parent that is killed cannot end this process, which would go on and keep its locks for hours.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -137,4 +150,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_SECONDS_TO_END)
     os._exit(1)

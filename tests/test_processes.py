@@ -1,11 +1,12 @@
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from kfer.comparison import runs
-from kfer.processes import Ending, in_fresh_process, run_apart, share_cores
+from kfer.processes import Apart, Ending, in_fresh_process, run_apart, share_cores
 
 
 def test_a_process_that_does_its_work_has_no_reason():
@@ -51,3 +52,34 @@ def test_cores_are_shared_where_each_has_two(
         if len(kept) == before:
             kept.append(None)
     assert kept == shares
+
+
+def touch_at_the_end(file: Path) -> None:
+    try:
+        (file.with_suffix(".begun")).touch()
+        time.sleep(60)
+    finally:
+        file.touch()
+
+
+def test_a_process_that_is_told_to_end_tidies_up(tmp_path: Path):
+    process = Apart(touch_at_the_end, tmp_path / "tidied")
+    while not (tmp_path / "tidied.begun").exists():
+        time.sleep(0.05)
+    process.end()
+    assert (tmp_path / "tidied").exists()
+
+
+def outlived(file: Path) -> None:
+    Apart(touch_at_the_end, file)
+    while not file.with_suffix(".begun").exists():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_whose_parent_is_killed_tidies_up(tmp_path: Path):
+    assert run_apart(outlived, tmp_path / "tidied").code == -signal.SIGKILL
+    end = time.monotonic() + 30
+    while not (tmp_path / "tidied").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from kfer.console import log_to_console
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
+from kfer.processes import end_in_order
 from kfer.settings import PipelineSettings, dotted
 
 S = TypeVar("S")
@@ -29,6 +30,7 @@ def run(command: str, typed: Sequence[str] | None, body: Callable[[list[str], st
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     log_to_console()
+    end_in_order()
     arguments = sys.argv[1:] if typed is None else list(typed)
     try:
         failed = body(arguments, f"python -m kfer.{command} {shlex.join(arguments)}")

@@ -16,6 +16,7 @@ from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
 from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run
 from kfer.pipeline.summary import peak_memory_gb, summary_rows
 from kfer.settings import PipelineSettings, dotted
+from kfer.settings.checks import check
 
 _EPILOG = (
     "Any setting can be given by its name, such as --training.epochs 3. They are, with their values:\n"
@@ -30,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, overrides = _parse(sys.argv[1:] if arguments is None else list(arguments))
         settings = _settings(options, overrides)
         root = Path(settings.pipeline_root or Path("pipeline_output") / settings.name).absolute()
+        worker = _worker(settings)
+        if worker:
+            # It has examples of its own, and the chief does what follows the training.
+            root, options.to_node = root.with_name(f"{root.name}-worker-{worker}"), "Trainer"
         if options.list_runs or options.show is not None:
             return _inspect(root, options)
         with exclusive(root):
@@ -91,6 +96,23 @@ def _settings(options: argparse.Namespace, overrides: dict[str, str]) -> Pipelin
         if getattr(options, name) is not None:
             overrides = {name: getattr(options, name), **overrides}
     return dotted.override(settings, overrides)
+
+
+def _worker(settings: PipelineSettings) -> int:
+    """This process's place among those that train together; 0 for the chief, or where it trains alone."""
+    if settings.training.strategy != "multi_worker":
+        return 0
+    check(
+        not settings.tuning.trials,
+        "tuning.trials",
+        '0 beside training.strategy "multi_worker": search with python -m kfer.tuning, then train with '
+        "tuning.study",
+        settings.tuning.trials,
+    )
+    # Late, for it is seldom wanted.
+    from kfer.training.cluster import VARIABLE, parse_cluster
+
+    return parse_cluster(os.environ.get(VARIABLE, "")).index
 
 
 def _run(settings: PipelineSettings, root: Path, options: argparse.Namespace) -> int:

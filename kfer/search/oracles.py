@@ -10,7 +10,6 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import metrics_tracking
 from keras_tuner.engine import trial as keras_tuner_trial
 
 from kfer.files import write_text
@@ -119,6 +118,10 @@ class _Kept(keras_tuner.Oracle):
                 if trial.trial_id in self.end_order:
                     self.end_order.remove(trial.trial_id)
 
+    def waiting(self) -> bool:
+        """Whether a trial has not ended."""
+        return any(trial.status == Status.RUNNING for trial in self.trials.values())
+
     def _rebuild(self, project: Path, error: Exception) -> None:
         """Makes a state from the trials alone, whose own files are whole."""
         _log.warning(
@@ -140,10 +143,11 @@ class _Kept(keras_tuner.Oracle):
         """Lets trials run whose end is known to the oracle, but not how they ended."""
         for trial_id, trial in self.trials.items():
             folder = Path(self._get_trial_dir(trial_id))
-            if trial.status == Status.COMPLETED and outcome(folder) is None:
+            has_ended = trial.status in (Status.COMPLETED, Status.FAILED)
+            if has_ended and trial.hyperparameters.values and outcome(folder) is None:
                 _log.warning("how trial %s ended cannot be read in %s: it runs again", trial_id, folder)
                 trial.status, trial.score = Status.RUNNING, None
-                trial.metrics = metrics_tracking.MetricsTracker()
+                trial.metrics = type(trial.metrics)()
 
     def _mend(self, folder: Path) -> None:
         """Writes a trial's file anew where it cannot be read: its values are kept, it runs again."""
@@ -201,7 +205,12 @@ class _Bayesian(_Kept, keras_tuner.oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._random_state = np.random.RandomState(self.seed + len(self.trials))
-        return super().populate_space(trial_id)
+        answer = super().populate_space(trial_id)
+        # Keras Tuner's proposes again what it knows, where a space is small.
+        if answer.get("values") and self._duplicate(answer["values"]):
+            values = next(self._untried(), None)
+            return {"status": Status.RUNNING, "values": values} if values else {"status": Status.STOPPED}
+        return answer
 
 
 class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):

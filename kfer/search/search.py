@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from kfer.settings.tuning import HYPERBAND
 _SEARCH, _OBJECTIVE, _PROJECT = "search.json", "objective.json", "keras_tuner"
 _BEST = "best_hyperparameters.txt"
 #: What a search that goes on may have otherwise than before.
-_FREE = ("trials", "study", "smaller_batches", "own_process")
+_FREE = ("tuning.trials", "tuning.study", "tuning.smaller_batches", "tuning.own_process")
 _GROUPS = ("tasks", "data", "augmentation", "model", "training", "tuning")
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,10 @@ class Found:
     best: trials.Outcome
     trials: tuple[trials.Outcome, ...]
     rule: str
+
+
+class AllFailedError(RuntimeError):
+    """A search of which no trial has a score."""
 
 
 def search(
@@ -70,47 +74,74 @@ def search(
 
     Raises:
         OSError: The chief cannot listen at its address.
-        RuntimeError: All trials failed.
+        AllFailedError: All trials failed.
         ValueError: The folder is of a search with other settings, or what says so is damaged; the
             objective names a metric that no trial reports; or as the training raises it.
     """
-    begin(base, work_dir)
-    tuner = _open(train, base, work_dir)
-    told = {"rule": tuner.objective.rule(), "metrics": list(tuner.objective.metrics)}
-    files.write_json(work_dir / _OBJECTIVE, {**told, "trials": base.tuning.trials})
-    _log.info("%d trials by %s", base.tuning.trials, tuner.objective.rule())
+    judged = begin(train, base, work_dir)
+    tuner = _open(train, base, work_dir, judged)
+    told = {"rule": judged.rule(), "metrics": list(judged.metrics), "trials": base.tuning.trials}
+    # There may be fewer trials than asked for, where a space has no more.
+    is_over = (
+        _told(work_dir) == {**told, "ended": len(tuner.oracle.trials)} and not tuner.oracle.waiting()
+    )
+    files.write_json(work_dir / _OBJECTIVE, told)
+    _log.info("%d trials by %s", base.tuning.trials, judged.rule())
+    tuner.save()
     if chief is None:
         with _cause():
             tuner.search(verbose=0)
-    else:
+    elif not is_over:
         tuner.oracle.verbose = 0
-        tuner.save()
         clusters.serve(tuner.oracle, chief, check)
+    files.write_json(work_dir / _OBJECTIVE, {**told, "ended": len(tuner.oracle.trials)})
     ended = outcomes(work_dir)
     for ended_trial in ended:
         trials.remove_checkpoints(tuner.folder(ended_trial.trial))
     scored = [outcome for outcome in ended if outcome.score is not None]
     if not scored:
-        raise RuntimeError(f"all {len(ended)} trials failed; the last: {ended[-1].failure}")
+        last = f"; the last: {ended[-1].failure}" if ended else ""
+        raise AllFailedError(f"all {len(ended)} trials failed{last}")
     best = max(scored, key=lambda outcome: outcome.score or 0.0)
     config = tuner.oracle.trials[best.trial].hyperparameters.get_config()
     files.write_text(work_dir / _BEST, json.dumps(config, indent=1))
     return Found(best, tuple(ended), tuner.objective.rule())
 
 
-def begin(base: PipelineSettings, work_dir: Path) -> None:
-    """Makes a folder that of a search which is not done; `search` does so too.
+def begin(train: trials.Train, base: PipelineSettings, work_dir: Path) -> Objective:
+    """Makes a folder that of a search which is not done, and returns what its trials are judged by.
+
+    `search` does so too.
 
     Args:
-        base: As for `search`.
+        train: As for `search`.
+        base: Likewise.
         work_dir: Likewise.
 
     Raises:
-        ValueError: It is of a search with other settings, of which nothing is changed.
+        ValueError: It is of a search with other settings, of which nothing is changed; or the objective
+            names a metric that no trial reports, and then the folder is of no search yet.
     """
+    judged = objective(base.tuning.objective, train.figures(base))
     _claim(work_dir, base)
     # Workers that wait for the chief would take it for the end of the search.
     (work_dir / _BEST).unlink(missing_ok=True)
+    return judged
+
+
+def check_settings(base: PipelineSettings, work_dir: Path) -> None:
+    """Checks that the trials of a folder, if there are any, are those of some settings.
+
+    `training.epochs` may be others, since trials have epochs of their own.
+
+    Args:
+        base: The settings.
+        work_dir: The folder.
+
+    Raises:
+        ValueError: They are not; the message has the differences.
+    """
+    _check_settings(base, work_dir, [*_FREE, "training.epochs"])
 
 
 def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cluster) -> None:
@@ -130,7 +161,9 @@ def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cl
     if not wait_for_chief(base, work_dir, worker):
         return
     with _named(worker):
-        tuner = _open(train, base, work_dir, worker)
+        judged = objective(base.tuning.objective, train.figures(base))
+        _claim(work_dir, base)
+        tuner = _open(train, base, work_dir, judged, worker)
         try:
             with _cause():
                 tuner.search(verbose=0)
@@ -328,11 +361,13 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
 
 
 def _open(
-    train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cluster | None = None
+    train: trials.Train,
+    base: PipelineSettings,
+    work_dir: Path,
+    judged: Objective,
+    worker: Cluster | None = None,
 ) -> _Tuner:
     found_space = space(base)
-    judged = objective(base.tuning.objective, train.figures(base))
-    _claim(work_dir, base)
     return _Tuner(
         *(train, base, found_space, judged, worker),
         oracle=oracle(found_space, base.tuning),
@@ -348,6 +383,13 @@ def _claim(work_dir: Path, base: PipelineSettings) -> None:
     if not file.exists():
         files.write_json(file, {group: files.plain(getattr(base, group)) for group in _GROUPS})
         return
+    _check_settings(base, work_dir, _FREE)
+
+
+def _check_settings(base: PipelineSettings, work_dir: Path, free: Sequence[str]) -> None:
+    file = work_dir / _SEARCH
+    if not file.exists():
+        return
     advice = "it says what settings the trials had. Restore it from a copy, or give another folder"
     with files.named_if_damaged(file, advice):
         found = dict(json.loads(file.read_text()))
@@ -355,7 +397,7 @@ def _claim(work_dir: Path, base: PipelineSettings) -> None:
         text
         for group in _GROUPS
         for text in files.differences(getattr(base, group), found.get(group), group)
-        if text.split(" ")[0] not in [f"tuning.{name}" for name in _FREE]
+        if text.split(" ")[0] not in free
     ]
     if different:
         raise ValueError(

@@ -156,13 +156,14 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
                 if smaller == tuning.smaller_batches:
                     raise _FailedError(reason) from error
                 _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
-    except KeyboardInterrupt:
-        (folder / _ATTEMPTS).unlink(missing_ok=True)
-        raise
     except (FloatingPointError, ValueError, _FailedError) as error:
         if isinstance(error, ValueError) and batch_size and not _any_scored(folder.parent):
+            (folder / _ATTEMPTS).unlink(missing_ok=True)
             raise  # Of the training, not of the values, as far as is known: all trials would have it.
         outcome = Outcome(plan.trial, values, None, str(error), {}, 0, 0.0, batch_size)
+    except BaseException:  # What ends a process this way has not killed it.
+        (folder / _ATTEMPTS).unlink(missing_ok=True)
+        raise
     else:
         figures = max(history, key=lambda epoch: epoch["val_score"]) if tuning.patience else history[-1]
         outcome = Outcome(

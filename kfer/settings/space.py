@@ -168,7 +168,7 @@ def _parameter(settings: PipelineSettings, name: str, searched: ParameterSetting
     log = searched.scale == LOG
     if not searched.steps:
         return Parameter(name, default, low, high, log)
-    choices = tuple(_steps(low, high, log, searched.steps))
+    choices = tuple(dict.fromkeys(_steps(low, high, log, searched.steps)))
     return Parameter(name, min(choices, key=lambda choice: abs(choice - default)), choices=choices)
 
 

@@ -88,6 +88,10 @@ class MetricSettings:
         check(self.worst != self.best, "worst and best", "different numbers", (self.worst, self.best))
 
 
+#: What metrics end with of which lower is better.
+_ERRORS = ("mae", "error")
+
+
 def _default_space() -> dict[str, ParameterSettings]:
     around = ParameterSettings(factors=(0.5, 2.0), scale=LOG)
     return {ALL_WEIGHTS: around, "training.learning_rate": around}
@@ -158,14 +162,20 @@ class TuningSettings:
                 f"simplex for {ALL_WEIGHTS} alone",
                 parameter.scale,
             )
-        for name in self.objective:
-            _check_metric(name)
+        for name, metric in self.objective.items():
+            _check_metric(name, metric)
         if self.objective:
             weights = {name: metric.weight for name, metric in self.objective.items()}
             check(sum(weights.values()) > 0, "objective", "one metric with a weight at least", weights)
 
 
-def _check_metric(name: str) -> None:
+def _check_metric(name: str, metric: MetricSettings) -> None:
+    check(
+        not (name.endswith(_ERRORS) and metric.best > metric.worst),
+        f"objective.{name}",
+        "MetricSettings(worst=..., best=0.0), the worst above the best: it is an error, lower is better",
+        metric,
+    )
     check(
         not name.endswith("loss"),
         f"objective.{name}",

@@ -1,5 +1,6 @@
 """A training: its stages, from an untrained network and batches to a trained network."""
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ def train(
             lacks a stage that is to be unfrozen, features are to be cached without `cache` or beside
             teachers, a teacher does not fit, a batch cannot be shared out evenly, or epochs have no
             figure called `settings.stop_metric`.
-        FloatingPointError: The loss is not a number. The checkpoint of the last epoch stays.
+        FloatingPointError: The loss, or a weight after an epoch, is not a number. The checkpoint of the
+            last epoch stays.
         ConnectionError: Another process is gone; all can be started again.
     """
     if settings.cache_features and cache is None:
@@ -170,7 +172,7 @@ class _Run:
         progress = Progress(settings, self._steps, devices)
         whole = _Input(self._validated(self._model, self._validation), make_batches)
         if devices.is_chief and not self.history:
-            self._check_metric(whole.validate)
+            self._check_metric()
         with thawed_afterwards(self._model):
             for number, (stage, count) in enumerate(
                 zip(settings.planned_stages(), counts, strict=True), 1
@@ -282,14 +284,22 @@ class _Run:
             self._steps,
             shown,
             [progress, *([board] if devices.is_chief else []), *self._callbacks, record],
-            self._show,
+            functools.partial(self._finish_epoch, parts),
             self._described,
         )
 
-    def _show(self) -> None:
+    def _finish_epoch(self, parts: checkpoint.Parts) -> None:
         """Gives the network that epochs are judged by the weights of the one in training."""
         if self._network is not self._model and not self._settings.average:
             assign(self._network, self._model)
+        # The last step's loss was that of the weights before it.
+        for variables in parts.values():
+            for variable in variables:
+                if not np.isfinite(np.asarray(variable)).all():
+                    epoch = len(self.history)
+                    raise FloatingPointError(
+                        f"{variable.path} is not finite after epoch {epoch + 1}: {self._remedies(epoch)}"
+                    )
 
     def _batches(self, make_batches: MakeBatches, start_step: int) -> tf.data.Dataset:
         """From a step on, this process's rows of each batch, with labels by task."""
@@ -340,22 +350,33 @@ class _Run:
             self._validated(heads, validation), lambda *where: cache.make_batches(examples, *where)
         )
 
-    def _check_metric(self, validate: Callable[[], dict[str, float]]) -> None:
-        if not self._settings.stop_metric:
+    def _check_metric(self) -> None:
+        settings = self._settings
+        if not settings.stop_metric:
             return
+        validate = Validation(
+            self._model, self._validation, self._tasks, settings.validation_pairs, settings.seed
+        )
+        scores = [SCORE] if self._score else []
         of_tasks = [f"{name}_{figure}" for name in self._tasks for figure in ("loss", "accuracy")]
-        check_metric(self._settings, ["loss", *of_tasks, *validate()])
+        check_metric(settings, ["loss", *of_tasks, *validate(), *scores])
 
     def _described(self, epoch: int, number: int, figures: Mapping[str, float]) -> str:
         """The message of a loss that is not a number."""
-        settings = self._settings
         losses = ", ".join(f"{task} {figures[f'{task}_loss']:g}" for task in self._tasks)
         batch = ""
         if self._describe_batch is not None:
             batch = f"; the batch: {self._describe_batch(epoch * self._steps + number)}"
-        kept = f" The checkpoint of epoch {epoch} is kept." if epoch else ""
         return (
             f"the loss is {figures['loss']} in epoch {epoch + 1}, step {number + 1} ({losses}){batch}: "
+            f"{self._remedies(epoch)}"
+        )
+
+    def _remedies(self, epochs: int) -> str:
+        """What to do about numbers that are none, after so many whole epochs."""
+        settings = self._settings
+        kept = f" The checkpoint of epoch {epochs} is kept." if epochs else ""
+        return (
             f"lower training.learning_rate (now {settings.learning_rate:g}), set training.gradient_clip, "
             f"or warm up longer (training.warmup_epochs, now {settings.warmup_epochs:g}).{kept}"
         )

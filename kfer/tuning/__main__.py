@@ -39,7 +39,14 @@ def _run(arguments: list[str], typed: str) -> list[str]:
     study.claim(settings, output_dir)
     if not options.report_only:
         address = options.address if options.chief else ""
-        study.run(settings, output_dir, address, workers, gpus, others_join=options.chief)
+        try:
+            study.run(settings, output_dir, address, workers, gpus, others_join=options.chief)
+        except RuntimeError as error:
+            from kfer.search import AllFailedError  # late, for it imports TensorFlow
+
+            if isinstance(error, AllFailedError):
+                _report(settings, output_dir, typed)
+            raise
     failed = study.retrain(settings, output_dir) if options.retrain else []
     _report(settings, output_dir, typed)
     return failed

@@ -57,9 +57,11 @@ def collect(settings: TuningStudySettings, output_dir: Path) -> Results:
         output_dir: Its folder.
 
     Raises:
-        ValueError: Trainings that are compared were judged on different images or pairs.
+        ValueError: The trials are of other settings; or trainings that are compared were judged on
+            different images or pairs.
     """
     folder = study.search_dir(output_dir)
+    search.check_settings(settings.base, folder)
     trials = tuple(search.outcomes(folder))
     rule, metrics = search.judged_by(folder)
     scored = [trial for trial in trials if trial.score is not None]

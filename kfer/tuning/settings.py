@@ -41,6 +41,12 @@ class TuningStudySettings:
             self.base.tuning.trials,
         )
         check(
+            self.base.training.strategy != "multi_worker",
+            "base.training.strategy",
+            '"none" or "mirrored": trials run beside each other, on one machine each',
+            self.base.training.strategy,
+        )
+        check(
             len(set(self.seeds)) == len(self.seeds) > 0,
             "seeds",
             "different numbers, at least one",

@@ -74,15 +74,18 @@ def run(
         from kfer import search
 
         # Before there are workers, who would take a search that was done before for done.
-        search.begin(settings.base, search_dir(output_dir))
+        train = trials(settings, output_dir)
+        search.begin(train, settings.base, search_dir(output_dir))
         if not workers and not others_join:
-            search.search(trials(settings, output_dir), settings.base, search_dir(output_dir))
+            search.search(train, settings.base, search_dir(output_dir))
             return
         address = address or f"127.0.0.1:{_free_port()}"
         processes = _start(settings, output_dir, address, workers, gpus)
         try:
             cluster = _cluster(settings, address, others_join=others_join)
-            _serve(settings, output_dir, cluster, _check(processes, others_join))
+            _log.info("the chief is at %s", cluster.address)
+            check = _check(processes, others_join)
+            search.search(train, settings.base, search_dir(output_dir), cluster, check)
         finally:
             for process in processes.values():
                 process.end()
@@ -219,24 +222,6 @@ def trials(settings: TuningStudySettings, output_dir: Path) -> "Trials":
     place = files.read_json(output_dir / _PREPARED)["transformed_examples"]
     examples = TransformedExamples(variant.pipeline_root(output_dir) / place)
     return Trials(examples, settings.base.tuning.example_share, output_dir / "features")
-
-
-def _serve(
-    settings: TuningStudySettings,
-    output_dir: Path,
-    cluster: "Cluster",
-    check: Callable[[], None],
-) -> None:
-    from kfer import search
-
-    _log.info("the chief is at %s", cluster.address)
-    search.search(
-        trials(settings, output_dir),
-        settings.base,
-        search_dir(output_dir),
-        cluster,
-        check,
-    )
 
 
 def _work_beside(

@@ -1,8 +1,11 @@
 """The command itself, in processes of its own, on a few drawn faces."""
 
+import contextlib
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +73,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.returncode == 0, process.stdout + process.stderr
     (folder / "stdout").write_text(process.stdout)
     return folder
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def test_two_processes_train_one_network_in_a_pipeline(tmp_path: Path):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    processes = []
+    for index in range(2):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        arguments = ["--tuning.trials=0", "--training.strategy=multi_worker", "--to-node=Evaluator"]
+        processes.append(
+            subprocess.Popen(
+                command(*arguments, "--training.worker_timeout_s=240"),
+                cwd=tmp_path,
+                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    said = [process.communicate(timeout=500)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    assert "2 replicas in 2 processes" in said[0]
+    assert "Component Evaluator is finished" in said[0]
+    assert "Component Trainer is finished" in said[1] and "Evaluator is running" not in said[1]
+    (chief,) = tmp_path.glob("pipeline_output/*/Trainer/*/model/*.keras")
+    roots = {place.name for place in (tmp_path / "pipeline_output").iterdir()}
+    assert roots == {"synthetic", "synthetic-worker-1"}, roots
 
 
 def test_every_component_says_where_it_stands(folder: Path):

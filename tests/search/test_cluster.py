@@ -166,6 +166,24 @@ def test_a_search_killed_twice_and_finished_by_two_workers(tmp_path: Path, addre
     assert same(serve(tmp_path, free_address(), **tuning)) == same(expected)
 
 
+def test_a_search_that_is_done_needs_no_worker(tmp_path: Path, address: str) -> None:
+    """Hyperband's number of trials is only a limit: there are fewer."""
+    tuning = {"tuner": "hyperband", "trials": 99, "epochs": 3}
+    expected = search.search(ToyTraining(), settings(**tuning), tmp_path / "search")
+    assert same(serve(tmp_path, address, **tuning)) == same(expected)
+
+
+@pytest.mark.parametrize("tuner", ["bayesian", "hyperband"])
+def test_two_workers_of_a_tuner_that_learns(tmp_path: Path, address: str, tuner: str) -> None:
+    tuning = {"tuner": tuner, "trials": 7, "epochs": 3}
+    workers = [Apart(work, tmp_path, address, name, 0.1, **tuning) for name in ("a", "b")]
+    found = serve(tmp_path, address, **tuning)
+    assert [worker.wait().code for worker in workers] == [0, 0]
+    assert len(found.trials) == 7
+    assert len({trial.values[RATE] for trial in found.trials if trial.epochs == 3}) >= 1
+    assert all(trial.score is not None for trial in found.trials)
+
+
 @pytest.mark.parametrize("tuner", ["grid", "random"])
 def test_a_search_that_is_done_is_done_for_workers_too(tmp_path: Path, address: str, tuner: str) -> None:
     """Fewer values than trials: nobody knows that there are no more before the oracle is asked."""

@@ -7,6 +7,7 @@ import pytest
 from toy_training import ToyTraining, killed_at, run, same
 
 from kfer import search
+from kfer.settings import PipelineSettings
 
 
 def test_a_damaged_trial_is_named_and_runs_again(tmp_path: Path, caplog) -> None:
@@ -18,6 +19,17 @@ def test_a_damaged_trial_is_named_and_runs_again(tmp_path: Path, caplog) -> None
     assert len(training.calls) == 1
     assert "trial_2" in caplog.text
     assert "this trial runs again" in caplog.text
+
+
+def test_a_failed_trial_whose_outcome_is_damaged_runs_again(tmp_path: Path, caplog) -> None:
+    def fail(given: PipelineSettings, epoch: int) -> None:
+        if given.training.learning_rate == PipelineSettings().training.learning_rate:
+            raise FloatingPointError("the loss is nan")
+
+    expected = run(tmp_path, ToyTraining(fail))
+    (tmp_path / "keras_tuner" / "trial_0" / "outcome.json").write_text("{")
+    assert same(run(tmp_path, ToyTraining(fail))) == same(expected)
+    assert "how trial 0 ended cannot be read" in caplog.text
 
 
 def test_trials_are_made_anew_in_their_order(tmp_path: Path) -> None:

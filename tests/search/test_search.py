@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import logging
+import os
+import signal
 from pathlib import Path
 
 import keras_tuner
@@ -20,6 +22,7 @@ from toy_training import (
 )
 
 from kfer import search
+from kfer.processes import run_apart
 from kfer.search import Found
 from kfer.settings import (
     FineTuningStage,
@@ -155,19 +158,20 @@ def test_a_trial_that_failed_does_not_hold_up_hyperband(tmp_path: Path) -> None:
     assert found.best.epochs == 9
 
 
+def killed_in_its_second_epoch(given: PipelineSettings, epoch: int) -> None:
+    if given.training.learning_rate == PipelineSettings().training.learning_rate and epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_and_be_killed(folder: Path) -> None:
+    run(folder, ToyTraining(killed_in_its_second_epoch))
+
+
 def test_an_epoch_that_kills_its_process_three_times_fails_the_trial(tmp_path: Path) -> None:
-    class KilledError(BaseException):
-        """Stands for the system's end of the process, after which nothing is written."""
-
-    def fail(given: PipelineSettings, epoch: int) -> None:
-        if given.training.learning_rate == PipelineSettings().training.learning_rate and epoch == 2:
-            raise KilledError
-
     # The first time it came to that epoch in good health.
     for _ in range(4):
-        with pytest.raises(KilledError):
-            run(tmp_path, ToyTraining(fail))
-    found = run(tmp_path, ToyTraining(fail))
+        assert run_apart(run_and_be_killed, tmp_path).code == -signal.SIGKILL
+    found = run(tmp_path, ToyTraining(killed_in_its_second_epoch))
     assert "its process was ended 3 times within one epoch" in found.trials[0].failure
     assert [trial.score is None for trial in found.trials] == [True, False, False, False]
 
@@ -338,8 +342,39 @@ def test_other_errors_stop_the_search_and_the_trial_goes_on_later(tmp_path: Path
 def test_an_objective_that_no_trial_reports_is_refused_before_the_first(tmp_path: Path) -> None:
     training = ToyTraining()
     with pytest.raises(ValueError, match=f"They are: {ACCURACY}, {VERIFICATION}"):
-        run(tmp_path, training, objective={"val_age_mae": MetricSettings()})
+        run(tmp_path, training, objective={"val_age_accuracy": MetricSettings()})
     assert training.calls == []
+
+
+def test_an_objective_that_was_corrected_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="They are"):
+        run(tmp_path, objective={"val_expression_acuracy": MetricSettings()})
+    assert len(run(tmp_path).trials) == 4
+
+
+def test_a_study_is_read_with_its_own_settings_alone(tmp_path: Path) -> None:
+    run(tmp_path)
+    search.check_settings(settings(), tmp_path)
+    longer = dataclasses.replace(settings().training, epochs=99)
+    search.check_settings(dataclasses.replace(settings(), training=longer), tmp_path)
+    with pytest.raises(ValueError, match=r"other settings: tuning\.epochs was 2 and is 3"):
+        search.check_settings(settings(epochs=3), tmp_path)
+
+
+def test_a_bayesian_search_tries_a_small_space_once(tmp_path: Path) -> None:
+    found = run(tmp_path, tuner="bayesian", space=GRID, trials=20)
+    assert sorted(values(found)) == [float(rate) for rate in RATES]
+
+
+def test_what_only_interrupts_a_trial_does_not_count_as_its_end(tmp_path: Path) -> None:
+    for ending in (KeyboardInterrupt, SystemExit, OSError) * 2:
+
+        def fail(given: PipelineSettings, epoch: int, ending: type[BaseException] = ending) -> None:
+            raise ending("the disk is full")
+
+        with pytest.raises(ending):
+            run(tmp_path, ToyTraining(fail))
+    assert all(trial.score is not None for trial in run(tmp_path).trials)
 
 
 def test_one_line_a_trial_and_nothing_printed(tmp_path: Path, caplog, capsys) -> None:
@@ -358,9 +393,6 @@ def test_one_line_a_trial_and_nothing_printed(tmp_path: Path, caplog, capsys) ->
 
 
 def killed_by_the_system(given: PipelineSettings, epoch: int) -> None:
-    import os
-    import signal
-
     if given.training.batch_size > 16:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -219,3 +219,15 @@ def test_a_range_that_is_none_is_explained(arguments, message):
 def test_a_search_that_cannot_be_is_explained(arguments, message):
     with pytest.raises(ValueError, match=message):
         TuningSettings(**arguments)
+
+
+def test_whole_numbers_stand_once():
+    blocks = ParameterSettings(low=1, high=4, steps=8)
+    (found,) = made({"training.accumulation": blocks}).parameters
+    assert found.choices == (1, 2, 3, 4)
+
+
+def test_an_error_is_not_made_large():
+    with pytest.raises(ValueError, match=r"objective\.val_age_mae must be .*lower is better"):
+        TuningSettings(objective={"val_age_mae": MetricSettings()})
+    TuningSettings(objective={"val_age_mae": MetricSettings(worst=10.0, best=0.0)})

@@ -56,17 +56,17 @@ def test_one_task_alone_has_the_same_names(tmp_path: Path, task: str) -> None:
 
 
 class Poison(keras.callbacks.Callback):
-    """Spoils a weight in an epoch, counted from 0, after its second step."""
+    """Spoils a weight after a step of an epoch, both counted from 0."""
 
-    def __init__(self, model: keras.Model, epoch: int) -> None:
+    def __init__(self, model: keras.Model, epoch: int, step: int = 1) -> None:
         super().__init__()
-        self.kernel, self.bad_epoch = model.get_layer("expression").kernel, epoch
+        self.kernel, self.bad_epoch, self.bad_step = model.get_layer("expression").kernel, epoch, step
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if self.epoch == self.bad_epoch and batch == 1:
+        if self.epoch == self.bad_epoch and batch == self.bad_step:
             self.kernel.assign(np.full(self.kernel.shape, np.nan))
 
 
@@ -83,6 +83,18 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_batch(tmp_path:
     resumed = build()
     assert len(train(tmp_path, resumed)) == SETTINGS.epochs
     assert all(np.isfinite(variable).all() for variable in resumed.variables)
+
+
+@pytest.mark.parametrize("epoch", [1, SETTINGS.epochs - 1])
+def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_kept(tmp_path: Path, epoch: int) -> None:
+    model = build()
+    with pytest.raises(
+        FloatingPointError, match=rf"expression/kernel is not finite after epoch {epoch + 1}"
+    ):
+        train(tmp_path, model, callbacks=[Poison(model, epoch, STEPS - 1)])
+    with np.load(tmp_path / "checkpoint.npz") as kept:
+        assert all(np.isfinite(kept[name]).all() for name in kept if name != "json")
+    assert len(train(tmp_path, build())) == SETTINGS.epochs
 
 
 class Follow(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kfer.tuning import __main__ as command
+from kfer.tuning import study as tuning_study
 
 STUDY = """
 from kfer.settings import *
@@ -136,6 +138,25 @@ def test_wrong_usage_is_answered(
     assert command.main([str(file), *arguments]) == 2
     error = capsys.readouterr().err
     assert re.search(message, error), error
+
+
+def test_each_worker_sees_its_gpu_alone(monkeypatch) -> None:
+    seen = []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "all")
+    monkeypatch.setattr(tuning_study, "_work", lambda *_: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]))
+    for worker in range(2):
+        tuning_study._work_beside(None, Path(), "", str(worker), ("3", "5")[worker], worker, 2)  # type: ignore[arg-type]
+    assert seen == ["3", "5"]
+
+
+def test_a_study_of_which_all_trials_fail_has_a_page_with_the_reasons(tmp_path: Path) -> None:
+    file = tmp_path / "toy.py"
+    file.write_text(STUDY)
+    rate = "--tuning.space.training.learning_rate"
+    process = run(file, f"{rate}.high", "1e31", f"{rate}.low", "1e30", "--tuning.trials", "1")
+    assert process.returncode == 2
+    assert "all 1 trials failed; the last: " in process.stderr
+    assert "is not finite after epoch 1" in (tmp_path / "toy" / "study.html").read_text()
 
 
 def test_keras_tuners_own_variables_name_chief_and_workers(monkeypatch) -> None:

@@ -5,9 +5,11 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 from kfer.pipeline.artifacts import HyperParameters, Model, ModelRun, TransformedExamples
 from kfer.pipeline.component import Input, Output, Work, component
+from kfer.processes import in_fresh_process
 from kfer.settings import (
     AugmentationSettings,
     DataSettings,
@@ -35,6 +37,27 @@ def trainer(
     tasks: Mapping[str, TaskSettings],
 ) -> str:
     """Trains, or goes on from the last finished epoch of a run that was killed."""
+    arguments = (transformed_examples, hyperparameters, model, model_run, work)
+    settings = (data, augmentation, model_settings, training, tasks)
+    if training.strategy != "multi_worker":
+        return _train(*arguments, *settings)
+    # Processes must be connected before one of them uses TensorFlow. That the others end when they are
+    # done is then of no concern for the components that follow.
+    return in_fresh_process(_train, *arguments, *settings)
+
+
+def _train(
+    transformed_examples: TransformedExamples,
+    hyperparameters: HyperParameters,
+    model: Model,
+    model_run: ModelRun,
+    work: Path,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    model_settings: ModelSettings,
+    training: TrainingSettings,
+    tasks: Mapping[str, TaskSettings],
+) -> str:
     from kfer import input_pipeline, models
     from kfer import training as trainers
     from kfer.backbones.stages import described
@@ -46,6 +69,7 @@ def trainer(
     )
     settings = with_values(settings, values)
     chosen, tasks, model_settings = settings.training, settings.tasks, settings.model
+    devices = trainers.connect(chosen)
     learning = Learning(transformed_examples, data, settings.augmentation, model_settings, tasks)
     cache = learning.cache(chosen)
     batches = learning.batches(chosen)
@@ -69,8 +93,9 @@ def trainer(
     )
     model.keras_file.parent.mkdir()
     network.save(model.keras_file)
-    shutil.copytree(work / "logs", model_run.path / "logs")
-    shutil.copy(work / "history.csv", model_run.path / "history.csv")
+    if devices.is_chief:
+        shutil.copytree(work / "logs", model_run.path / "logs")
+        shutil.copy(work / "history.csv", model_run.path / "history.csv")
     facts = {
         "backbone": model_settings.backbone,
         "num_parameters": network.count_params(),
