@@ -8,8 +8,10 @@ Data: DIR/fer2013/archive.zip and DIR/lfw/lfw-deepfunneled.tgz with LFW's pairsD
 Space: the weight of identity beside that of expression, and the learning rate, both on a log scale.
 Objective: the mean of expression accuracy on PublicTest and verification accuracy on people of LFW who
     are held out for validation. PrivateTest and View 1 are for --retrain alone.
-Time: not measured yet; a trial is four epochs of half of the images.
-Expect: tuning/fer2013_lfw/study.html, and the best values in tuning/fer2013_lfw.json.
+Time: 67 minutes for 24 trials of four epochs of half of the images, two at a time on 2 slow cores that
+    did other work too; an hour more for --retrain with --training.epochs 8.
+Expect: tuning/fer2013_lfw/study.html, and the best values in tuning/fer2013_lfw.json: identity's weight
+    0.035 and a rate of 0.013, which gain 2.4 points of expression accuracy and may cost verification.
 """
 
 import dataclasses
