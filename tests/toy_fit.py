@@ -17,7 +17,8 @@ from kfer.settings import (
 )
 
 STEPS, BATCH, SIZE = 4, 6, 8
-TOY = ModelSettings(backbone_arguments={"widths": [4, 8], "blocks": 1}, embedding_size=4)
+# Not fewer channels: there TensorFlow 2.21 writes past its memory (oneDNN, AVX2).
+TOY = ModelSettings(backbone_arguments={"widths": [8, 16], "blocks": 1}, embedding_size=4)
 SETTINGS = TrainingSettings(epochs=4, batch_size=BATCH, learning_rate=0.02, validation_pairs=20)
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from keras_tuner.engine import trial as keras_tuner_trial
 from kfer import files
 from kfer.search import cluster as clusters
 from kfer.search import trial as trials
+from kfer.search.claim import claim
 from kfer.search.cluster import Cluster
 from kfer.search.objective import Objective, objective
 from kfer.search.oracles import SCORE, oracle, rounded
@@ -25,11 +26,8 @@ from kfer.settings import PipelineSettings
 from kfer.settings.space import Space, space
 from kfer.settings.tuning import HYPERBAND
 
-_SEARCH, _OBJECTIVE, _PROJECT = "search.json", "objective.json", "keras_tuner"
+_OBJECTIVE, _PROJECT = "objective.json", "keras_tuner"
 _BEST = "best_hyperparameters.txt"
-#: What a search that goes on may have otherwise than before.
-_FREE = ("tuning.trials", "tuning.study", "tuning.smaller_batches", "tuning.own_process")
-_GROUPS = ("tasks", "data", "augmentation", "model", "training", "tuning")
 _log = logging.getLogger(__name__)
 
 
@@ -123,25 +121,10 @@ def begin(train: trials.Train, base: PipelineSettings, work_dir: Path) -> Object
             names a metric that no trial reports, and then the folder is of no search yet.
     """
     judged = objective(base.tuning.objective, train.figures(base))
-    _claim(work_dir, base)
+    claim(work_dir, base)
     # Workers that wait for the chief would take it for the end of the search.
     (work_dir / _BEST).unlink(missing_ok=True)
     return judged
-
-
-def check_settings(base: PipelineSettings, work_dir: Path) -> None:
-    """Checks that the trials of a folder, if there are any, are those of some settings.
-
-    `training.epochs` may be others, since trials have epochs of their own.
-
-    Args:
-        base: The settings.
-        work_dir: The folder.
-
-    Raises:
-        ValueError: They are not; the message has the differences.
-    """
-    _check_settings(base, work_dir, [*_FREE, "training.epochs"])
 
 
 def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cluster) -> None:
@@ -162,7 +145,7 @@ def work(train: trials.Train, base: PipelineSettings, work_dir: Path, worker: Cl
         return
     with _named(worker):
         judged = objective(base.tuning.objective, train.figures(base))
-        _claim(work_dir, base)
+        claim(work_dir, base)
         tuner = _open(train, base, work_dir, judged, worker)
         try:
             with _cause():
@@ -374,33 +357,3 @@ def _open(
         directory=str(work_dir),
         project_name=_PROJECT,
     )
-
-
-def _claim(work_dir: Path, base: PipelineSettings) -> None:
-    """Makes a folder that of a search; the settings of one that is there must be the same."""
-    file = work_dir / _SEARCH
-    work_dir.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        files.write_json(file, {group: files.plain(getattr(base, group)) for group in _GROUPS})
-        return
-    _check_settings(base, work_dir, _FREE)
-
-
-def _check_settings(base: PipelineSettings, work_dir: Path, free: Sequence[str]) -> None:
-    file = work_dir / _SEARCH
-    if not file.exists():
-        return
-    advice = "it says what settings the trials had. Restore it from a copy, or give another folder"
-    with files.named_if_damaged(file, advice):
-        found = dict(json.loads(file.read_text()))
-    different = [
-        text
-        for group in _GROUPS
-        for text in files.differences(getattr(base, group), found.get(group), group)
-        if text.split(" ")[0] not in free
-    ]
-    if different:
-        raise ValueError(
-            f"{work_dir} is of a search with other settings: {'; '.join(different)}. Set them as they "
-            "were, or give another folder"
-        )
