@@ -83,7 +83,7 @@ def test_an_unknown_stage_is_answered_with_those_that_there_are(tmp_path: Path) 
     settings = dataclasses.replace(SETTINGS, stages=(FineTuningStage(1, ("layer4",)),))
     with pytest.raises(
         ValueError,
-        match=r"'compact' has no stage 'layer4'; expected 'all' or some.*: stem \(44\), stage1",
+        match=r"'compact' has no stage 'layer4'; expected 'all' or some.*: stem \(88\), stage1",
     ):
         train(tmp_path, settings=settings)
 
