@@ -39,13 +39,19 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=1))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(
+    path: Path, advice: str = "restore it from a copy, or move it away to make it anew"
+) -> dict[str, Any]:
     """What `write_json` wrote.
+
+    Args:
+        path: The file.
+        advice: What the user can do where it is damaged.
 
     Raises:
         DamagedError: It is none of that.
     """
-    with named_if_damaged(path, "restore it from a copy, or move it away to make it anew"):
+    with named_if_damaged(path, advice):
         return dict(json.loads(path.read_text(encoding="utf-8")))
 
 

@@ -67,21 +67,6 @@ def train(
     return training.train(model, make_batches, STEPS, VALIDATION, settings, own, work_dir, **arguments)
 
 
-class Abort(keras.callbacks.Callback):
-    """Stops in the middle of an epoch, counted from 0, as a killed process does."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.last_epoch = epoch
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if self.epoch == self.last_epoch and batch == 1:
-            raise KeyboardInterrupt
-
-
 def assert_same(history: list, model: keras.Model, expected: list, other: keras.Model) -> None:
     """Both runs say the same of each epoch, but for the speed, and end in the same state."""
     for name in expected[0].keys() - {"images_per_second"}:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shlex
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,16 +91,16 @@ def parse(
             without "base.".
     """
     own = [field.name for field in dataclasses.fields(kind)]
-    names = list(own)
-    if "base" in own:
-        names += [name for name, _, _ in dotted.describe(PipelineSettings())]
-    rest, overrides = separate(arguments, parser, own, names)
-    return parser.parse_args(rest), dict(_whole(overrides, own))
-
-
-def _whole(overrides: Mapping[str, str], own: Collection[str]) -> Iterable[tuple[str, str]]:
-    for name, text in overrides.items():
-        yield name if name.partition(".")[0] in own or "base" not in own else f"base.{name}", text
+    if "base" not in own:
+        rest, overrides = separate(arguments, parser, own, own)
+        return parser.parse_args(rest), overrides
+    of_base = [name for name, _, _ in dotted.describe(PipelineSettings())]
+    rest, overrides = separate(arguments, parser, own, [*own, *of_base])
+    whole = {
+        name if name.partition(".")[0] in own else f"base.{name}": text
+        for name, text in overrides.items()
+    }
+    return parser.parse_args(rest), whole
 
 
 def load(options: argparse.Namespace, overrides: Mapping[str, str], kind: type[S]) -> S:

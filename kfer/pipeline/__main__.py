@@ -13,7 +13,7 @@ from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
-from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run
+from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run, select
 from kfer.pipeline.summary import peak_memory_gb, summary_rows
 from kfer.settings import PipelineSettings, dotted
 from kfer.settings.checks import check
@@ -32,13 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options, overrides)
         root = Path(settings.pipeline_root or Path("pipeline_output") / settings.name).absolute()
         worker = _worker(settings)
-        if worker:
-            # It has examples of its own, and the chief does what follows the training.
-            root, options.to_node = root.with_name(f"{root.name}-worker-{worker}"), "Trainer"
+        if worker:  # It has examples of its own.
+            root = root.with_name(f"{root.name}-worker-{worker}")
         if options.list_runs or options.show is not None:
             return _inspect(root, options)
         with exclusive(root):
-            return _run(settings, root, options)
+            return _run(settings, root, options, is_chief=not worker)
     except ComponentError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -115,12 +114,17 @@ def _worker(settings: PipelineSettings) -> int:
     return parse_cluster(os.environ.get(VARIABLE, "")).index
 
 
-def _run(settings: PipelineSettings, root: Path, options: argparse.Namespace) -> int:
+def _run(
+    settings: PipelineSettings, root: Path, options: argparse.Namespace, is_chief: bool = True
+) -> int:
     start = time.monotonic()
     store = MetadataStore(root)
+    nodes = build(settings, root)
+    if not is_chief and options.to_node not in select(nodes, None, "Trainer"):
+        options.to_node = "Trainer"  # What follows is the chief's.
     try:
         result = run(
-            build(settings, root),
+            nodes,
             store,
             name=settings.name,
             settings=canonical_json(plain(settings)),

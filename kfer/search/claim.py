@@ -1,6 +1,5 @@
 """Whose settings the trials of a folder have."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,8 +50,7 @@ def _check_settings(base: PipelineSettings, work_dir: Path, free: Sequence[str])
     if not file.exists():
         return
     advice = "it says what settings the trials had. Restore it from a copy, or give another folder"
-    with files.named_if_damaged(file, advice):
-        found = dict(json.loads(file.read_text()))
+    found = files.read_json(file, advice)
     different = [
         text
         for group in _GROUPS

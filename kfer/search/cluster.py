@@ -200,13 +200,13 @@ class _Servicer(oracle_chief.OracleServicer):
         with self._lock:
             if self._heard or self.oracle.ongoing_trials:
                 return False
-            return self.stop_triggered or is_complete(self.oracle)
+            enough = len(self.oracle.trials) >= self.oracle.max_trials and not has_to_run(self.oracle)
+            return self.stop_triggered or enough
 
 
-def is_complete(oracle: keras_tuner.Oracle) -> bool:
-    """Returns whether there are as many trials as asked for, and none has to run."""
-    statuses = [trial.status for trial in oracle.trials.values()]
-    return len(statuses) >= oracle.max_trials and Status.RUNNING not in statuses
+def has_to_run(oracle: keras_tuner.Oracle) -> bool:
+    """Returns whether a trial of those that there are has not ended."""
+    return any(trial.status == Status.RUNNING for trial in oracle.trials.values())
 
 
 def serve(oracle: keras_tuner.Oracle, cluster: Cluster, check: Callable[[], None] = lambda: None) -> None:

@@ -4,7 +4,7 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from kfer.settings.tuning import BAYESIAN, GRID, HYPERBAND, RANDOM, TuningSettin
 SCORE = "val_score"
 _DIGITS = 6
 _ORACLE, _TRIAL, _VALUES = "oracle.json", "trial.json", "values.json"
+#: Why a trial has failed of which nothing is left to run it again with.
+_LOST = "its files are damaged"
 _log = logging.getLogger(__name__)
 Status = keras_tuner_trial.TrialStatus
 
@@ -118,10 +120,6 @@ class _Kept(keras_tuner.Oracle):
                 if trial.trial_id in self.end_order:
                     self.end_order.remove(trial.trial_id)
 
-    def waiting(self) -> bool:
-        """Whether a trial has not ended."""
-        return any(trial.status == Status.RUNNING for trial in self.trials.values())
-
     def _rebuild(self, project: Path, error: Exception) -> None:
         """Makes a state from the trials alone, whose own files are whole."""
         _log.warning(
@@ -143,8 +141,8 @@ class _Kept(keras_tuner.Oracle):
         """Lets trials run whose end is known to the oracle, but not how they ended."""
         for trial_id, trial in self.trials.items():
             folder = Path(self._get_trial_dir(trial_id))
-            has_ended = trial.status in (Status.COMPLETED, Status.FAILED)
-            if has_ended and trial.hyperparameters.values and outcome(folder) is None:
+            has_ended = trial.status != Status.RUNNING and trial.message != _LOST
+            if has_ended and outcome(folder) is None:
                 _log.warning("how trial %s ended cannot be read in %s: it runs again", trial_id, folder)
                 trial.status, trial.score = Status.RUNNING, None
                 trial.metrics = type(trial.metrics)()
@@ -167,7 +165,7 @@ class _Kept(keras_tuner.Oracle):
                 "%s is damaged (%s), and %s too (%s): this trial is lost",
                 *(folder / _TRIAL, reason, _VALUES, error),
             )
-        message = "" if status == Status.RUNNING else "its files are damaged"
+        message = "" if status == Status.RUNNING else _LOST
         self._save_trial(keras_tuner_trial.Trial(made, _trial_id(folder), status, message))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -180,16 +178,26 @@ class _Kept(keras_tuner.Oracle):
         if not self.trials:  # What is set comes first.
             return {parameter.name: parameter.default for parameter in self.hyperparameters.space}
         # Keras Tuner gives up after so many draws of what was tried before.
-        return super()._random_values() or next(self._untried(), None)
+        return super()._random_values() or self._untried()
 
-    def _untried(self) -> Iterator[dict[str, Any]]:
-        """Yields the combinations that were not tried; none where there is no end of them."""
-        names = [parameter.name for parameter in self.hyperparameters.space]
-        if self._num_combinations() < math.inf:
-            for values in itertools.product(*map(_choices, self.hyperparameters.space)):
-                named = dict(zip(names, map(rounded, values), strict=True))
-                if not self._duplicate(named):
-                    yield named
+    def _untried(self) -> dict[str, Any] | None:
+        """The first combination that was not tried; None of a space without end, or where all were.
+
+        Those with what is set come first.
+        """
+        space = self.hyperparameters.space
+        if self._num_combinations() == math.inf:
+            return None
+        ordered = [sorted(_choices(each), key=lambda value: value != each.default) for each in space]
+        names = [each.name for each in space]
+        named = (
+            dict(zip(names, map(rounded, values), strict=True)) for values in itertools.product(*ordered)
+        )
+        return next((values for values in named if not self._duplicate(values)), None)
+
+    def _untried_answer(self) -> dict[str, Any]:
+        values = self._untried()
+        return {"status": Status.RUNNING, "values": values} if values else {"status": Status.STOPPED}
 
     def _num_combinations(self) -> float:
         numbers = [len(_choices(parameter)) for parameter in self.hyperparameters.space]
@@ -207,10 +215,8 @@ class _Bayesian(_Kept, keras_tuner.oracles.BayesianOptimizationOracle):
         self._random_state = np.random.RandomState(self.seed + len(self.trials))
         answer = super().populate_space(trial_id)
         # Keras Tuner's proposes again what it knows, where a space is small.
-        if answer.get("values") and self._duplicate(answer["values"]):
-            values = next(self._untried(), None)
-            return {"status": Status.RUNNING, "values": values} if values else {"status": Status.STOPPED}
-        return answer
+        is_known = bool(answer.get("values")) and self._duplicate(answer["values"])
+        return self._untried_answer() if is_known else answer
 
 
 class _Hyperband(_Kept, keras_tuner.oracles.HyperbandOracle):
@@ -247,15 +253,7 @@ class _Grid(_Kept, keras_tuner.oracles.GridSearchOracle):
     """Keras Tuner's does not keep where it is in the grid: one that was reloaded would end at once."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        space = self.hyperparameters.space
-        ordered = [
-            [each.default, *(value for value in each.values if value != each.default)] for each in space
-        ]
-        values = next(itertools.islice(itertools.product(*ordered), len(self.trials), None), None)
-        if values is None:
-            return {"status": Status.STOPPED}
-        named = zip((each.name for each in space), map(rounded, values), strict=True)
-        return {"status": Status.RUNNING, "values": dict(named)}
+        return self._untried_answer()
 
 
 _CLASSES = {RANDOM: _Random, GRID: _Grid, HYPERBAND: _Hyperband, BAYESIAN: _Bayesian}

@@ -80,9 +80,8 @@ def search(
     tuner = _open(train, base, work_dir, judged)
     told = {"rule": judged.rule(), "metrics": list(judged.metrics), "trials": base.tuning.trials}
     # There may be fewer trials than asked for, where a space has no more.
-    is_over = (
-        _told(work_dir) == {**told, "ended": len(tuner.oracle.trials)} and not tuner.oracle.waiting()
-    )
+    over = {**told, "ended": len(tuner.oracle.trials)}
+    is_over = _told(work_dir) == over and not clusters.has_to_run(tuner.oracle)
     files.write_json(work_dir / _OBJECTIVE, told)
     _log.info("%d trials by %s", base.tuning.trials, judged.rule())
     tuner.save()
@@ -103,7 +102,7 @@ def search(
     best = max(scored, key=lambda outcome: outcome.score or 0.0)
     config = tuner.oracle.trials[best.trial].hyperparameters.get_config()
     files.write_text(work_dir / _BEST, json.dumps(config, indent=1))
-    return Found(best, tuple(ended), tuner.objective.rule())
+    return Found(best, tuple(ended), judged.rule())
 
 
 def begin(train: trials.Train, base: PipelineSettings, work_dir: Path) -> Objective:

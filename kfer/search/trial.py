@@ -1,5 +1,6 @@
 """One trial: a short training with some values, and how it ended."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -7,7 +8,7 @@ import logging
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,30 +141,28 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
     values, tuning = plan.values, base.tuning
     batch_size = 0
     try:
-        _count_attempt(folder)
-        settings = with_values(base, values)
-        batch_size = settings.training.batch_size
-        for smaller in range(tuning.smaller_batches + 1):
-            batch_size = max(settings.training.batch_size >> smaller, 1)
-            try:
-                history = _train(train, base, settings, batch_size, objective, plan, folder)
-                break
-            except (MemoryError, BrokenProcessPool) as error:
-                told = (str(error).splitlines() or ["nothing more is known"])[0]
-                reason = f"out of memory at a batch of {batch_size}: {told}"
-                if isinstance(error, BrokenProcessPool):
-                    reason = f"its process was ended at a batch of {batch_size}; was memory too short?"
-                if smaller == tuning.smaller_batches:
-                    raise _FailedError(reason) from error
-                _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
+        with _counted(folder):
+            settings = with_values(base, values)
+            batch_size = settings.training.batch_size
+            for smaller in range(tuning.smaller_batches + 1):
+                batch_size = max(settings.training.batch_size >> smaller, 1)
+                try:
+                    history = _train(train, base, settings, batch_size, objective, plan, folder)
+                    break
+                except (MemoryError, BrokenProcessPool) as error:
+                    told = (str(error).splitlines() or ["nothing more is known"])[0]
+                    reason = f"out of memory at a batch of {batch_size}: {told}"
+                    if isinstance(error, BrokenProcessPool):
+                        reason = (
+                            f"its process was ended at a batch of {batch_size}; was memory too short?"
+                        )
+                    if smaller == tuning.smaller_batches:
+                        raise _FailedError(reason) from error
+                    _log.warning("trial %s: %s; it is tried again with half of it", plan.trial, reason)
     except (FloatingPointError, ValueError, _FailedError) as error:
         if isinstance(error, ValueError) and batch_size and not _any_scored(folder.parent):
-            (folder / _ATTEMPTS).unlink(missing_ok=True)
             raise  # Of the training, not of the values, as far as is known: all trials would have it.
         outcome = Outcome(plan.trial, values, None, str(error), {}, 0, 0.0, batch_size)
-    except BaseException:  # What ends a process this way has not killed it.
-        (folder / _ATTEMPTS).unlink(missing_ok=True)
-        raise
     else:
         figures = max(history, key=lambda epoch: epoch["val_score"]) if tuning.patience else history[-1]
         outcome = Outcome(
@@ -174,18 +173,24 @@ def run(train: Train, base: PipelineSettings, objective: Objective, plan: Plan, 
         outcome, seconds=time.monotonic() - start, ended=time.time(), worker=plan.worker
     )
     write_json(folder / _OUTCOME, dataclasses.asdict(outcome))
-    for name in (_ATTEMPTS, _OWNER):
-        (folder / name).unlink(missing_ok=True)
+    (folder / _OWNER).unlink(missing_ok=True)
     return outcome
 
 
-def _count_attempt(folder: Path) -> None:
-    """Counts how often the trial was begun since its last whole epoch: what kills it may go on."""
+@contextlib.contextmanager
+def _counted(folder: Path) -> Iterator[None]:
+    """Counts how often a trial's process was killed since its last whole epoch."""
     file = folder / _ATTEMPTS
     count = len(file.read_text()) if file.exists() else 0
-    if count >= _MOST_ATTEMPTS:
-        raise _FailedError(f"its process was ended {count} times within one epoch; was memory too short?")
-    write_text(file, "|" * (count + 1))
+    try:
+        if count >= _MOST_ATTEMPTS:
+            raise _FailedError(
+                f"its process was ended {count} times within one epoch; was memory too short?"
+            )
+        write_text(file, "|" * (count + 1))
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _any_scored(project: Path) -> bool:

@@ -88,8 +88,9 @@ class MetricSettings:
         check(self.worst != self.best, "worst and best", "different numbers", (self.worst, self.best))
 
 
-#: What metrics end with of which lower is better.
-_ERRORS = ("mae", "error")
+def is_lower_better(metric: str) -> bool:
+    """Whether a metric, by its name, is the better the lower it is."""
+    return metric.endswith(("loss", "mae", "error"))
 
 
 def _default_space() -> dict[str, ParameterSettings]:
@@ -171,12 +172,6 @@ class TuningSettings:
 
 def _check_metric(name: str, metric: MetricSettings) -> None:
     check(
-        not (name.endswith(_ERRORS) and metric.best > metric.worst),
-        f"objective.{name}",
-        "MetricSettings(worst=..., best=0.0), the worst above the best: it is an error, lower is better",
-        metric,
-    )
-    check(
         not name.endswith("loss"),
         f"objective.{name}",
         "a metric and no loss: where weights of losses are searched, or what makes a loss large, the "
@@ -188,4 +183,10 @@ def _check_metric(name: str, metric: MetricSettings) -> None:
         f"objective.{name}",
         "a metric of the validation, val_...: what was trained on says how much was learnt by heart",
         name,
+    )
+    check(
+        not (is_lower_better(name) and metric.best > metric.worst),
+        f"objective.{name}",
+        "MetricSettings(worst=..., best=0.0), the worst above the best: it is an error, lower is better",
+        metric,
     )

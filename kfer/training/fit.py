@@ -170,9 +170,10 @@ class _Run:
         counts = parameter_counts(self._model, settings)
         self._start()
         progress = Progress(settings, self._steps, devices)
-        whole = _Input(self._validated(self._model, self._validation), make_batches)
+        validate = self._validated(self._model, self._validation)
+        whole = _Input(self._scored(validate), make_batches)
         if devices.is_chief and not self.history:
-            self._check_metric()
+            self._check_metric(validate)
         with thawed_afterwards(self._model):
             for number, (stage, count) in enumerate(
                 zip(settings.planned_stages(), counts, strict=True), 1
@@ -289,17 +290,16 @@ class _Run:
         )
 
     def _finish_epoch(self, parts: checkpoint.Parts) -> None:
-        """Gives the network that epochs are judged by the weights of the one in training."""
+        """Gives the network that epochs are judged by the weights of the one in training; refuses nan."""
         if self._network is not self._model and not self._settings.average:
             assign(self._network, self._model)
         # The last step's loss was that of the weights before it.
-        for variables in parts.values():
-            for variable in variables:
-                if not np.isfinite(np.asarray(variable)).all():
-                    epoch = len(self.history)
-                    raise FloatingPointError(
-                        f"{variable.path} is not finite after epoch {epoch + 1}: {self._remedies(epoch)}"
-                    )
+        for variable in (variable for variables in parts.values() for variable in variables):
+            if not _is_finite(variable):
+                epoch = len(self.history)
+                raise FloatingPointError(
+                    f"{variable.path} is not finite after epoch {epoch + 1}: {self._remedies(epoch)}"
+                )
 
     def _batches(self, make_batches: MakeBatches, start_step: int) -> tf.data.Dataset:
         """From a step on, this process's rows of each batch, with labels by task."""
@@ -323,9 +323,12 @@ class _Run:
 
         return batches.map(labelled)
 
-    def _validated(self, network: keras.Model, examples: Decoded) -> Callable[[], dict[str, float]]:
-        settings, score = self._settings, self._score
-        validate = Validation(network, examples, self._tasks, settings.validation_pairs, settings.seed)
+    def _validated(self, network: keras.Model, examples: Decoded) -> Validation:
+        settings = self._settings
+        return Validation(network, examples, self._tasks, settings.validation_pairs, settings.seed)
+
+    def _scored(self, validate: Validation) -> Callable[[], dict[str, float]]:
+        score = self._score
         if score is None:
             return validate
 
@@ -347,19 +350,16 @@ class _Run:
             for name, split in (("train", cache.examples), ("validation", self._validation))
         )
         return _Input(
-            self._validated(heads, validation), lambda *where: cache.make_batches(examples, *where)
+            self._scored(self._validated(heads, validation)),
+            lambda *where: cache.make_batches(examples, *where),
         )
 
-    def _check_metric(self) -> None:
-        settings = self._settings
-        if not settings.stop_metric:
+    def _check_metric(self, validate: Validation) -> None:
+        if not self._settings.stop_metric:
             return
-        validate = Validation(
-            self._model, self._validation, self._tasks, settings.validation_pairs, settings.seed
-        )
         scores = [SCORE] if self._score else []
         of_tasks = [f"{name}_{figure}" for name in self._tasks for figure in ("loss", "accuracy")]
-        check_metric(settings, ["loss", *of_tasks, *validate(), *scores])
+        check_metric(self._settings, ["loss", *of_tasks, *validate(), *scores])
 
     def _described(self, epoch: int, number: int, figures: Mapping[str, float]) -> str:
         """The message of a loss that is not a number."""
@@ -391,3 +391,10 @@ class _Run:
             f"{count.trainable_parameters:,}",
             f"{count.frozen_parameters:,}",
         )
+
+
+def _is_finite(variable: keras.Variable) -> bool:
+    """Whether a variable, where it is of a floating type, has neither infinity nor what is no number."""
+    if not variable.value.dtype.is_floating:
+        return True
+    return bool(tf.reduce_all(tf.math.is_finite(variable.value)))  # where it lies: not copied to the host

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from kfer.settings import FineTuningStage, TrainingSettings
+from kfer.settings.tuning import is_lower_better
 from kfer.training.checkpoint import History
-
-_LOWER_IS_BETTER = ("loss", "mae", "error")
 
 
 def best_epoch(history: History, metric: str) -> int:
@@ -13,9 +12,9 @@ def best_epoch(history: History, metric: str) -> int:
 
     Args:
         history: The figures of each epoch. One without the metric, or with nan, is never the best.
-        metric: Lower is better where it ends in loss, mae or error.
+        metric: Its name, which says whether lower is better.
     """
-    sign = -1.0 if metric.endswith(_LOWER_IS_BETTER) else 1.0
+    sign = -1.0 if is_lower_better(metric) else 1.0
     values = [sign * figures.get(metric, float("nan")) for figures in history]
     numbers = [value for value in values if value == value]
     return values.index(max(numbers)) + 1 if numbers else 0

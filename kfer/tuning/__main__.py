@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,17 +38,14 @@ def _run(arguments: list[str], typed: str) -> list[str]:
         return []
     command.check("study", "trial", settings.name, (), ())
     study.claim(settings, output_dir)
+    failed: list[str] = []
     if not options.report_only:
         address = options.address if options.chief else ""
-        try:
-            study.run(settings, output_dir, address, workers, gpus, others_join=options.chief)
-        except RuntimeError as error:
-            from kfer.search import AllFailedError  # late, for it imports TensorFlow
-
-            if isinstance(error, AllFailedError):
-                _report(settings, output_dir, typed)
-            raise
-    failed = study.retrain(settings, output_dir) if options.retrain else []
+        failed = study.run(settings, output_dir, address, workers, gpus, others_join=options.chief)
+    if options.retrain and not failed:
+        failed = study.retrain(settings, output_dir)
+    if options.data_dir:  # a path of this machine, in a file to commit
+        typed = typed.replace(shlex.quote(options.data_dir), "DIR")
     _report(settings, output_dir, typed)
     return failed
 

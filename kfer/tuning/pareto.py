@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kfer.search import Outcome
 from kfer.settings import MetricSettings
+from kfer.settings.tuning import is_lower_better
 from kfer.tuning.results import Results
 
 _PREFERRED = ("val_expression_accuracy", "val_verification_accuracy")
@@ -97,4 +98,4 @@ def trials_of_front(results: Results, over: Sequence[Metric]) -> list[Outcome]:
 def _is_higher_better(name: str, settings: MetricSettings | None) -> bool:
     if settings is not None:
         return settings.best > settings.worst
-    return not name.endswith("_mae")
+    return not is_lower_better(name)

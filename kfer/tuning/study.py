@@ -51,7 +51,7 @@ def run(
     workers: Sequence[str] = (),
     gpus: Sequence[str] = (),
     others_join: bool = False,
-) -> None:
+) -> list[str]:
     """Runs the study's trials, or goes on with those that are missing.
 
     Args:
@@ -63,32 +63,39 @@ def run(
         gpus: Of each worker, the number of the GPU that is its own; empty: all see all.
         others_join: Whether workers of other machines join.
 
+    Returns:
+        Nothing, or that all trials failed.
+
     Raises:
         OSError: The address cannot be listened at.
-        RuntimeError: Another process runs the study, the examples cannot be prepared, or all trials or
-            workers failed.
+        RuntimeError: Another process runs the study, the examples cannot be prepared, or all workers
+            failed.
         ValueError: As `kfer.search.search` raises it.
     """
     with studies.exclusive(output_dir, "join it with --worker"):
         prepare(settings, output_dir)
         from kfer import search
 
-        # Before there are workers, who would take a search that was done before for done.
-        train = trials(settings, output_dir)
-        search.begin(train, settings.base, search_dir(output_dir))
-        if not workers and not others_join:
-            search.search(train, settings.base, search_dir(output_dir))
-            return
-        address = address or f"127.0.0.1:{_free_port()}"
-        processes = _start(settings, output_dir, address, workers, gpus)
+        arguments = trials(settings, output_dir), settings.base, search_dir(output_dir)
+        processes: dict[str, Apart] = {}
         try:
-            cluster = _cluster(settings, address, others_join=others_join)
-            _log.info("the chief is at %s", cluster.address)
-            check = _check(processes, others_join)
-            search.search(train, settings.base, search_dir(output_dir), cluster, check)
+            if workers or others_join:
+                # Before there are workers, who would take a search that was done before for done.
+                search.begin(*arguments)
+                cluster = _cluster(
+                    settings, address or f"127.0.0.1:{_free_port()}", others_join=others_join
+                )
+                _log.info("the chief is at %s", cluster.address)
+                processes |= _start(settings, output_dir, cluster.address, workers, gpus)
+                search.search(*arguments, cluster, _check(processes, others_join))
+            else:
+                search.search(*arguments)
+        except search.AllFailedError as error:
+            return [str(error)]
         finally:
             for process in processes.values():
                 process.end()
+        return []
 
 
 def prepare(settings: TuningStudySettings, output_dir: Path) -> None:

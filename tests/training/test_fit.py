@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from toy_callbacks import AfterStep
 from toy_fit import BATCH, SETTINGS, SIZE, STAGES, STEPS, TOY, TRAIN, VALIDATION, build, cache, train
 from toy_tasks import tasks
 
@@ -59,25 +60,16 @@ def test_one_task_alone_has_the_same_names(tmp_path: Path, task: str) -> None:
     assert "accuracy" not in figures
 
 
-class Poison(keras.callbacks.Callback):
+def poison(model: keras.Model, epoch: int, step: int = 1) -> AfterStep:
     """Spoils a weight after a step of an epoch, both counted from 0."""
-
-    def __init__(self, model: keras.Model, epoch: int, step: int = 1) -> None:
-        super().__init__()
-        self.kernel, self.bad_epoch, self.bad_step = model.get_layer("expression").kernel, epoch, step
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if self.epoch == self.bad_epoch and batch == self.bad_step:
-            self.kernel.assign(np.full(self.kernel.shape, np.nan))
+    kernel = model.get_layer("expression").kernel
+    return AfterStep(epoch, step, lambda: kernel.assign(np.full(kernel.shape, np.nan)))
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_batch(tmp_path: Path) -> None:
     model = build()
     with pytest.raises(FloatingPointError) as error:
-        train(tmp_path, model, callbacks=[Poison(model, 1)], describe_batch="batch {}".format)
+        train(tmp_path, model, callbacks=[poison(model, 1)], describe_batch="batch {}".format)
     told = str(error.value)
     assert "the loss is nan in epoch 2, step 3 (expression nan, identity " in told
     assert f"; the batch: batch {STEPS + 2}: lower training.learning_rate (now 0.02)" in told
@@ -95,7 +87,7 @@ def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_kept(tmp_path: Pa
     with pytest.raises(
         FloatingPointError, match=rf"expression/kernel is not finite after epoch {epoch + 1}"
     ):
-        train(tmp_path, model, callbacks=[Poison(model, epoch, STEPS - 1)])
+        train(tmp_path, model, callbacks=[poison(model, epoch, STEPS - 1)])
     with np.load(tmp_path / "checkpoint.npz") as kept:
         assert all(np.isfinite(kept[name]).all() for name in kept if name != "json")
     assert len(train(tmp_path, build())) == SETTINGS.epochs

@@ -2,7 +2,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from toy_fit import SETTINGS, STAGES, Abort, assert_same, build, train
+from toy_callbacks import abort
+from toy_fit import SETTINGS, STAGES, assert_same, build, train
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(
     whole, resumed = build(), build()
     expected = train(tmp_path / "whole", whole, settings=settings)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "killed", settings=settings, callbacks=[Abort(killed_in)])
+        train(tmp_path / "killed", settings=settings, callbacks=[abort(killed_in)])
     history = train(tmp_path / "killed", resumed, settings=settings)
     assert [figures["epoch"] for figures in history] == list(range(1, settings.total_epochs() + 1))
     assert_same(history, resumed, expected, whole)
@@ -50,6 +51,6 @@ def test_every_part_of_the_recipe_resumes(tmp_path: Path, settings: dict) -> Non
     whole, resumed = build(), build()
     expected = train(tmp_path / "whole", whole, settings)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "killed", build(), settings, callbacks=[Abort(1)])
+        train(tmp_path / "killed", build(), settings, callbacks=[abort(1)])
     history = train(tmp_path / "killed", resumed, settings)
     assert_same(history, resumed, expected, whole)

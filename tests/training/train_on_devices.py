@@ -9,6 +9,7 @@ needs TF_CONFIG.
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -16,12 +17,12 @@ import signal
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from toy_callbacks import AfterStep
 from toy_tasks import tasks
 
 from kfer import input_pipeline, models, training
@@ -68,21 +69,6 @@ def examples(seed: int, count: int, first_identity: int = 0) -> Decoded:
     )
 
 
-class Die(keras.callbacks.Callback):
-    """Kills the process after the second step of an epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.last_epoch = epoch
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if (self.epoch, batch) == (self.last_epoch, 1):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def train(
     strategy: str, work_dir: Path, dies_in: int | None = None
 ) -> tuple[list[dict[str, float]], list[np.ndarray]]:
@@ -91,6 +77,7 @@ def train(
     train_split = examples(0, BATCH * STEPS)
     # Other weights in other processes, which start with the chief's.
     network = models.build(MODEL, 8, 1, TASKS, 4, seed=devices.worker)
+    die = functools.partial(os.kill, os.getpid(), signal.SIGKILL)
     history = training.train(
         network,
         lambda step, rows=None: input_pipeline.for_training(train_split, BATCH, 0, None, step, rows=rows),
@@ -99,7 +86,7 @@ def train(
         chosen,
         TASKS,
         work_dir,
-        callbacks=[] if dies_in is None else [Die(dies_in)],
+        callbacks=[] if dies_in is None else [AfterStep(dies_in, 1, die)],
     )
     return history, [
         np.asarray(variable) for variable in network.variables if variable.dtype == "float32"

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kfer.pipeline.artifacts import HyperParameters, Model, ModelRun, TransformedExamples
 from kfer.pipeline.component import Input, Output, Work, component
@@ -37,40 +38,37 @@ def trainer(
     tasks: Mapping[str, TaskSettings],
 ) -> str:
     """Trains, or goes on from the last finished epoch of a run that was killed."""
-    arguments = (transformed_examples, hyperparameters, model, model_run, work)
-    settings = (data, augmentation, model_settings, training, tasks)
+    values = hyperparameters.best_values()
+    settings = with_values(
+        PipelineSettings(
+            tasks=tasks, data=data, augmentation=augmentation, model=model_settings, training=training
+        ),
+        values,
+    )
+    arguments = (transformed_examples, model, model_run, work, settings, values)
     if training.strategy != "multi_worker":
-        return _train(*arguments, *settings)
+        return _train(*arguments)
     # Processes must be connected before one of them uses TensorFlow. That the others end when they are
     # done is then of no concern for the components that follow.
-    return in_fresh_process(_train, *arguments, *settings)
+    return in_fresh_process(_train, *arguments)
 
 
 def _train(
     transformed_examples: TransformedExamples,
-    hyperparameters: HyperParameters,
     model: Model,
     model_run: ModelRun,
     work: Path,
-    data: DataSettings,
-    augmentation: AugmentationSettings,
-    model_settings: ModelSettings,
-    training: TrainingSettings,
-    tasks: Mapping[str, TaskSettings],
+    settings: PipelineSettings,
+    values: Mapping[str, Any],
 ) -> str:
     from kfer import input_pipeline, models
     from kfer import training as trainers
     from kfer.backbones.stages import described
     from kfer.pipeline.components.learning import Learning
 
-    values = hyperparameters.best_values()
-    settings = PipelineSettings(
-        tasks=tasks, data=data, augmentation=augmentation, model=model_settings, training=training
-    )
-    settings = with_values(settings, values)
-    chosen, tasks, model_settings = settings.training, settings.tasks, settings.model
+    chosen, tasks = settings.training, settings.tasks
     devices = trainers.connect(chosen)
-    learning = Learning(transformed_examples, data, settings.augmentation, model_settings, tasks)
+    learning = Learning(transformed_examples, settings.data, settings.augmentation, settings.model, tasks)
     cache = learning.cache(chosen)
     batches = learning.batches(chosen)
     input_speed = input_pipeline.measure_speed(batches(0), seconds=1.0)
@@ -97,7 +95,7 @@ def _train(
         shutil.copytree(work / "logs", model_run.path / "logs")
         shutil.copy(work / "history.csv", model_run.path / "history.csv")
     facts = {
-        "backbone": model_settings.backbone,
+        "backbone": settings.model.backbone,
         "num_parameters": network.count_params(),
         "num_examples": len(learning.examples),
         "num_identities": learning.num_identities,
@@ -110,4 +108,4 @@ def _train(
         "values": values,
     }
     (model_run.path / "training.json").write_text(json.dumps(facts, indent=1))
-    return f"{model_settings.backbone}, {facts['num_parameters']:,} parameters, {len(history)} epochs"
+    return f"{settings.model.backbone}, {facts['num_parameters']:,} parameters, {len(history)} epochs"
