@@ -5,6 +5,7 @@ from kfer.input_pipeline.batches import (
     for_evaluation,
     for_training,
     measure_speed,
+    share_with_partner,
     steps_per_epoch,
 )
 from kfer.input_pipeline.decoded import (
@@ -43,6 +44,7 @@ __all__ = [
     "read_examples",
     "read_pairs",
     "read_source",
+    "share_with_partner",
     "steps_per_epoch",
     "to_global",
     "write_decoded",

@@ -14,6 +14,7 @@ from kfer.settings import AugmentationSettings, SamplingSettings
 
 _LARGEST_INT32 = 2**31
 _NAMED_EXAMPLES = 5
+_COUNTED_BATCHES = 20
 
 
 def for_training(
@@ -57,9 +58,7 @@ def for_training(
         ValueError: If there is no example, weights or sampling cannot be met, or examples are to be mixed
             by the labels of a task and carry none of it.
     """
-    sampling = sampling or SamplingSettings()
-    decoded = without_few_images(decoded, sampling.least_images_per_person)
-    order = Order(decoded, batch_size, seed, weights, sampling)
+    decoded, order = _order(decoded, batch_size, seed, weights, sampling)
     size = batch_size if rows is None else len(rows)
     kept = decoded.labels if learned is None else {name: decoded.label(name) for name in learned}
 
@@ -102,13 +101,53 @@ def batch_describer(
     """
 
     def describe(step: int) -> str:
-        chosen = sampling or SamplingSettings()
-        kept = without_few_images(decoded, chosen.least_images_per_person)
-        names = kept.filename[Order(kept, batch_size, seed, weights, chosen).indices(step)]
+        kept, order = _order(decoded, batch_size, seed, weights, sampling)
+        names = kept.filename[order.indices(step)]
         told = ", ".join(names[:_NAMED_EXAMPLES])
         return told + f" and {len(names) - _NAMED_EXAMPLES} more" * (len(names) > _NAMED_EXAMPLES)
 
     return describe
+
+
+def share_with_partner(
+    decoded: Decoded,
+    batch_size: int,
+    seed: int,
+    weights: Sequence[float] | None = None,
+    sampling: SamplingSettings | None = None,
+) -> float:
+    """Returns how many of the faces of known people have another one of the person in their batch.
+
+    Args:
+        decoded: As for `for_training`, like all others.
+        batch_size: Likewise.
+        seed: Likewise.
+        weights: Likewise.
+        sampling: Likewise.
+
+    Returns:
+        A share in [0, 1], of the first batches; nan where these know nobody.
+    """
+    kept, order = _order(decoded, batch_size, seed, weights, sampling)
+    faces = partners = 0
+    for step in range(_COUNTED_BATCHES):
+        people = kept.identity[order.indices(step)]
+        _, images = np.unique(people[people >= 0], return_counts=True)
+        faces, partners = faces + images.sum(), partners + images[images > 1].sum()
+    return float(partners / faces) if faces else float("nan")
+
+
+def _order(
+    decoded: Decoded,
+    batch_size: int,
+    seed: int,
+    weights: Sequence[float] | None,
+    sampling: SamplingSettings | None,
+) -> tuple[Decoded, Order]:
+    """The examples with the identities that are learned, and what each step sees of them."""
+    chosen = sampling or SamplingSettings()
+    kept = without_few_images(decoded, chosen.least_images_per_person)
+    return kept, Order(kept, batch_size, seed, weights, chosen)
 
 
 def for_evaluation(decoded: Decoded, batch_size: int) -> tf.data.Dataset:

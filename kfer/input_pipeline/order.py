@@ -202,20 +202,27 @@ def _groups(
 def _strata(
     decoded: Decoded, members: np.ndarray, sampling: SamplingSettings
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """A group's classes, first those without one, and how many places each has in an epoch.
+    """A group's classes, first what has none, and how many places each has in an epoch.
 
     A class of n examples has a share in n ** (1 - balance_power): Kang et al. 2020, "Decoupling
     Representation and Classifier for Long-Tailed Recognition", equation 1. As the power of a mean is
-    at least the mean of the powers, every class has a place. Those without a class keep theirs.
+    at least the mean of the powers, every class has a place. Those without a class keep theirs, and so
+    do all together that the same features label: a class is a combination of what these say.
     """
     if not sampling.balance:
         return [members], np.array([len(members)])
-    labels = _classes(decoded, sampling.balance)[members]
-    labelled = members[labels >= 0]
-    classes = _split(labelled, labels[labels >= 0])
-    shares = [len(one) ** (1.0 - sampling.balance_power) for one in classes]
-    places = _divided(len(labelled), shares)
-    return [members[labels < 0], *classes], np.array([len(members) - len(labelled), *places])
+    labels = np.stack([_classes(decoded, feature)[members] for feature in sampling.balance], axis=1)
+    known = labels >= 0
+    strata = [members[~known.any(axis=1)]]
+    places = [np.array([len(strata[0])])]
+    for by in np.unique(known[known.any(axis=1)], axis=0):
+        alike = (known == by).all(axis=1)
+        _, classes = np.unique(labels[alike][:, by], axis=0, return_inverse=True)
+        found = _split(members[alike], classes.reshape(-1))
+        strata += found
+        shares = [len(one) ** (1.0 - sampling.balance_power) for one in found]
+        places.append(_divided(int(alike.sum()), shares))
+    return strata, np.concatenate(places)
 
 
 def _classes(decoded: Decoded, feature: str) -> np.ndarray:
@@ -223,12 +230,12 @@ def _classes(decoded: Decoded, feature: str) -> np.ndarray:
     allowed = [name for name, label in carried.items() if label.ndim == 1]
     if feature not in allowed:
         raise ValueError(
-            f"sampling.balance must be a feature with classes: {', '.join(allowed)}; got {feature!r}"
+            f"sampling.balance must be of features with classes: {', '.join(allowed)}; got {feature!r}"
         )
     if not (carried[feature] >= 0).any():
         raise ValueError(
-            f"sampling.balance is {feature!r}, of which no training example has a label; name another "
-            "feature, or none"
+            f"sampling.balance has {feature!r}, of which no training example has a label; name another "
+            "feature, or leave it out"
         )
     return carried[feature]
 

@@ -56,7 +56,14 @@ class PipelineSettings:
             self.name,
         )
         check_tasks(self.tasks)
-        for name, task in active(self.tasks).items():
+        learned = active(self.tasks)
+        check(
+            self.training.weighting == "fixed" or len(learned) > 1,
+            "training.weighting",
+            f"fixed for one task, {', '.join(learned)}; give another one a weight to weigh them",
+            self.training.weighting,
+        )
+        for name, task in learned.items():
             self._check_augmentation(name, task)
         if self.tuning.trials:
             # Late: it takes these settings apart.

@@ -10,8 +10,10 @@ class SamplingSettings:
     """How often a training sees which examples. As it stands: each as often as any other.
 
     Attributes:
-        balance: The feature whose classes are seen more evenly: "expression", "identity" (people), or any
-            other that has classes; empty for none. Each example still comes up.
+        balance: Features whose classes are seen more evenly: ("expression",), ("identity",) for people,
+            or any others that have classes. Of several, each evens out the examples that it labels, and
+            examples that several label are evened out by the combinations of their classes. Each
+            example still comes up.
         balance_power: In [0, 1]; a class of n examples has a share of n ** (1 - balance_power): 0 leaves
             classes as frequent as they are, 0.5 is "square-root sampling", with 1 all are seen alike.
         people_per_batch: So many people's images, all in one batch, come with each batch: what losses
@@ -22,13 +24,19 @@ class SamplingSettings:
             Above 1, images without any label are left out.
     """
 
-    balance: str = ""
+    balance: tuple[str, ...] = ()
     balance_power: float = 1.0
     people_per_batch: int = 0
     images_per_person: int = 4
     least_images_per_person: int = 1
 
     def __post_init__(self) -> None:
+        check(
+            isinstance(self.balance, tuple) and len(set(self.balance)) == len(self.balance),
+            "balance",
+            'a tuple of different features, such as ("expression",)',
+            self.balance,
+        )
         check_numbers(self, "in [0, 1]", "balance_power")
         check(
             self.people_per_batch == 0 or self.people_per_batch >= 2,

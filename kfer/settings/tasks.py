@@ -27,6 +27,22 @@ LOSSES = {
         "center",
     ),
 }
+_CLASS_METRICS = ("accuracy", "macro_f1", "balanced_accuracy")
+#: The metrics of each kind of task that epochs can be validated with.
+METRICS = {
+    CLASSES: _CLASS_METRICS,
+    SOFT_CLASSES: _CLASS_METRICS,
+    MULTI_LABEL: ("macro_f1", "auc", "average_precision"),
+    REGRESSION: ("mae", "ccc", "rmse", "pearson"),
+    EMBEDDING: ("accuracy", "auc", "equal_error_rate", "tar_at_far_0.01", "tar_at_far_0.001"),
+}
+_USUAL_METRICS = {
+    CLASSES: ("accuracy", "macro_f1"),
+    SOFT_CLASSES: ("accuracy", "macro_f1"),
+    MULTI_LABEL: ("macro_f1",),
+    REGRESSION: ("mae", "ccc"),
+    EMBEDDING: ("accuracy",),
+}
 #: Losses that compare embeddings with each other: their network has no direction for each person.
 PAIRWISE_LOSSES = ("triplet_semihard", "triplet_hard", "supervised_contrastive")
 #: Features whose labels are of one kind in every dataset.
@@ -86,6 +102,11 @@ class TaskSettings:
         loss_arguments: Keyword arguments of the loss in `kfer.losses` ({"label_smoothing": 0.1}), and of
             subcenter_arcface "sub_centers", the directions of each person (3).
         weight: Weight of the loss in the total; 0 leaves the task out of the network.
+        metrics: Of each epoch's validation, "val_<task>_<metric>", for searches and `stop_metric`;
+            () for accuracy and macro_f1 of classes and soft classes (or balanced_accuracy, the mean
+            recall), macro_f1 of several labels (auc, average_precision: means over labels), mae and ccc
+            of numbers (rmse, pearson: means over numbers), and accuracy of verification (auc,
+            equal_error_rate, tar_at_far_0.01, tar_at_far_0.001), "val_verification_<metric>".
         imbalance: Weights of the classes in the loss: "none", "balanced" (inverse frequency) or
             "effective_number" (Cui et al. 2019).
         layers: Widths of dense layers of its own before the output, each with ReLU and dropout.
@@ -106,6 +127,7 @@ class TaskSettings:
     loss: str = ""
     loss_arguments: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
+    metrics: tuple[str, ...] = ()
     imbalance: str = "none"
     layers: tuple[int, ...] = ()
     dropout: float | None = None
@@ -132,6 +154,9 @@ class TaskSettings:
                 f"different names, at least {least}, for a task of kind {self.kind}",
                 self.names,
             )
+        unknown = [name for name in self.metrics if name not in METRICS[self.kind]]
+        expected = f"among {', '.join(METRICS[self.kind])} for a task of kind {self.kind}"
+        check(not unknown, "metrics", expected, ", ".join(map(str, unknown)))
         check_choices(self, IMBALANCE, "imbalance")
         check(
             self.imbalance == "none" or self.kind in (CLASSES, SOFT_CLASSES),
@@ -149,6 +174,10 @@ class TaskSettings:
     def label(self) -> LabelSettings:
         """What examples carry for it."""
         return LabelSettings(self.kind, self.names)
+
+    def validated_by(self) -> tuple[str, ...]:
+        """The metrics of each epoch."""
+        return self.metrics or _USUAL_METRICS[self.kind]
 
 
 Tasks = Mapping[str, TaskSettings]

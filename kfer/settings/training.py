@@ -73,7 +73,7 @@ class TrainingSettings:
         average: Share of the moving average of the weights that a step keeps (0.999), in [0, 1). The
             averaged weights are validated and returned. 0 for no average.
         stop_metric: The figure of the history that epochs are compared by, such as
-            "val_expression_accuracy". Lower is better for names that end in loss, mae or error.
+            "val_expression_accuracy". Lower is better for names ending in loss, mae, rmse or error_rate.
         patience: A stage ends after so many epochs without a better `stop_metric`; 0 for never.
         keep_best: Whether the epoch with the best `stop_metric` is returned, and not the last one.
         mixed_precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".

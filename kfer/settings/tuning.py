@@ -90,7 +90,7 @@ class MetricSettings:
 
 def is_lower_better(metric: str) -> bool:
     """Whether a metric, by its name, is the better the lower it is."""
-    return metric.endswith(("loss", "mae", "error"))
+    return metric.endswith(("loss", "mae", "rmse", "error", "error_rate"))
 
 
 def _default_space() -> dict[str, ParameterSettings]:

@@ -15,8 +15,8 @@ TASKS = (spec.EXPRESSION, spec.IDENTITY)
 FALSE_ACCEPT_RATE = 0.01
 #: Variants: each of the two tasks alone, and both with each way of weighing them, fixed weights first.
 ONE_TASK_OR_BOTH: dict[str, dict[str, str]] = {
-    "expression_only": {"tasks.identity.weight": "0"},
-    "identity_only": {"tasks.expression.weight": "0"},
+    "expression_only": {"training.weighting": "fixed", "tasks.identity.weight": "0"},
+    "identity_only": {"training.weighting": "fixed", "tasks.expression.weight": "0"},
     **{method: {"training.weighting": method} for method in WEIGHTING_ARGUMENTS},
 }
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kfer.input_pipeline import Decoded
-from kfer.settings import active
-from kfer.settings.tasks import EMBEDDING, Tasks
+from kfer.settings import TaskSettings, active
+from kfer.settings.tasks import EMBEDDING, MULTI_LABEL, SOFT_CLASSES, Tasks
 
 
 def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -> None:
@@ -18,8 +18,8 @@ def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -
         sources: The sources' names, in the order of `examples.source`; they are told in errors.
 
     Raises:
-        ValueError: A task has no labelled example, or there are fewer than two people for
-            identity.
+        ValueError: A task has no labelled example, or labels of other classes or numbers than it names,
+            or there are fewer than two people for identity.
     """
     found = ", ".join(
         f"{sources[index] if index < len(sources) else f'number {index}'} ({count:,} examples)"
@@ -41,6 +41,30 @@ def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -
                 f"that has the feature {task.feature or name!r}, map it or its labels "
                 f"(SourceSettings.features, .labels), or set tasks.{name}.weight to 0"
             )
+        else:
+            _check_range(name, task, labels)
+
+
+def _check_range(name: str, task: TaskSettings, labels: np.ndarray) -> None:
+    feature, names = task.feature or name, len(task.names)
+    if labels.ndim == 1 and labels.max() >= names:
+        raise ValueError(
+            f"tasks.{name} has {names} names, so labels from 0 to {names - 1}; the feature {feature!r} "
+            f"has {labels.max()}. Give each class a name, or map the labels (SourceSettings.labels)"
+        )
+    if labels.ndim == 2 and labels.shape[1] != names:
+        raise ValueError(
+            f"tasks.{name} has {names} names; the feature {feature!r} has {labels.shape[1]} numbers an "
+            "example. Name each of them"
+        )
+    lowest, highest = {SOFT_CLASSES: (0.0, np.inf), MULTI_LABEL: (0.0, 1.0)}.get(
+        task.kind, (-np.inf, np.inf)
+    )
+    if labels.ndim == 2 and (np.nanmin(labels) < lowest or np.nanmax(labels) > highest):
+        raise ValueError(
+            f"tasks.{name} is of kind {task.kind}, with labels from {lowest:g} to {highest:g}; the "
+            f"feature {feature!r} has {np.nanmin(labels):g} to {np.nanmax(labels):g}"
+        )
 
 
 def labelled(labels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -244,3 +245,14 @@ def test_a_batch_is_described_by_the_names_of_its_examples() -> None:
     seen = [f"{int(image)}.png" for image in images.numpy().ravel()]
     assert describe(5) == ", ".join(seen[:5]) + " and 2 more"
     assert batches.batch_describer(decoded, 4, seed=3)(0).count(".png") == 4
+
+
+def test_the_share_of_faces_with_a_partner() -> None:
+    people = np.array([0, 0, 0, 1, 2, -1], np.int32)
+    names = np.array([""] * 6)
+    decoded = Decoded(np.zeros((6, 1, 1, 1), np.uint8), people, people, np.zeros(6, np.int32), names)
+    assert batches.share_with_partner(decoded, 6, seed=0) == 3 / 5
+    lone = SamplingSettings(least_images_per_person=2)
+    assert batches.share_with_partner(decoded, 4, seed=0, sampling=lone) == 1.0
+    nobody = dataclasses.replace(decoded, identity=np.full(6, -1, np.int32))
+    assert math.isnan(batches.share_with_partner(nobody, 4, seed=0))

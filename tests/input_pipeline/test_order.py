@@ -42,7 +42,7 @@ UNEVEN = faces(expression=[0] * 64 + [1] * 16 + [2] * 4 + [-1] * 16)
     ],
 )
 def test_an_epoch_has_the_same_number_of_each_class(power, places):
-    epochs = drawn(UNEVEN, 100, 20, balance="expression", balance_power=power)
+    epochs = drawn(UNEVEN, 100, 20, balance=("expression",), balance_power=power)
     for epoch in epochs:
         labels = UNEVEN.expression[epoch]
         assert [np.sum(labels == label) for label in (0, 1, 2, -1)] == [*places, 16]
@@ -54,7 +54,7 @@ def test_an_epoch_has_the_same_number_of_each_class(power, places):
 
 
 def test_classes_are_mixed_within_an_epoch():
-    labels = UNEVEN.expression[drawn(UNEVEN, 10, 200, balance="expression")]
+    labels = UNEVEN.expression[drawn(UNEVEN, 10, 200, balance=("expression",))]
     shares = [np.mean(labels == label) for label in (0, 1, 2)]
     assert shares == pytest.approx([0.28] * 3)
     # A batch of 10 has none of a class with 0.28 of the places about once in 27 times.
@@ -63,7 +63,7 @@ def test_classes_are_mixed_within_an_epoch():
 
 def test_people_are_balanced_like_classes_and_nobody_is_left_out():
     identity = np.repeat(np.arange(41), [1] * 40 + [60])
-    epoch = drawn(faces(identity=identity), 100, 1, balance="identity", balance_power=0.3)
+    epoch = drawn(faces(identity=identity), 100, 1, balance=("identity",), balance_power=0.3)
     counts = np.bincount(identity[epoch].ravel(), minlength=41)
     # 60 ** 0.7 = 17.57 beside 40 ones: 30.5 of 100 places, and 1.74 for each of the others, which
     # have the larger remainder.
@@ -74,7 +74,7 @@ def test_people_are_balanced_like_classes_and_nobody_is_left_out():
 def test_each_source_is_balanced_by_itself():
     expression = [0] * 30 + [1] * 10 + [1] * 20
     source = [0] * 40 + [1] * 20
-    batches = drawn(faces(expression, source=source), 20, 40, weights=(1, 1), balance="expression")
+    batches = drawn(faces(expression, source=source), 20, 40, weights=(1, 1), balance=("expression",))
     labels = np.array(expression)[batches]
     of_first = np.array(source)[batches] == 0
     assert (of_first.sum(axis=1) == 10).all()
@@ -85,17 +85,39 @@ def test_each_source_is_balanced_by_itself():
 def test_any_feature_with_classes_can_be_balanced():
     pose = np.array([0] * 9 + [1] * 3, np.int32)
     decoded = faces(expression=[0] * 12, source=[0, 1, 1, 1] * 3, pose=pose)
-    assert np.bincount(pose[drawn(decoded, 12, 1, balance="pose")[0]]).tolist() == [6, 6]
-    assert decoded.source[drawn(decoded, 12, 1, balance="source")].mean() == 0.5
+    assert np.bincount(pose[drawn(decoded, 12, 1, balance=("pose",))[0]]).tolist() == [6, 6]
+    assert decoded.source[drawn(decoded, 12, 1, balance=("source",))].mean() == 0.5
+
+
+def test_each_task_is_balanced_among_what_it_labels():
+    """One group has expressions of one source, people of another, and some of neither."""
+    expression = np.array([0] * 27 + [1] * 3 + [-1] * 30)
+    identity = np.array([-1] * 30 + [0] * 16 + [1] * 4 + [-1] * 10)
+    epochs = drawn(faces(expression, identity), 60, 6, balance=("expression", "identity"))
+    for epoch in epochs:
+        assert [np.sum(expression[epoch] == label) for label in (0, 1)] == [15, 15]
+        assert [np.sum(identity[epoch] == person) for person in (0, 1)] == [10, 10]
+        assert np.sum(epoch >= 50) == 10
+
+
+def test_what_two_tasks_label_is_balanced_by_both():
+    expression = np.array([0] * 10 + [1] * 10 + [0, 1] + [1, 0])
+    identity = np.array([0] * 10 + [1] * 10 + [1, 0] + [-1, -1])
+    epoch = drawn(faces(expression, identity), 24, 1, balance=("expression", "identity"))[0]
+    both = epoch[epoch < 22]
+    pairs = np.bincount(2 * expression[both] + identity[both], minlength=4)
+    assert sorted(pairs.tolist()) == [5, 5, 6, 6]
+    assert sorted(epoch[epoch >= 22].tolist()) == [22, 23]
 
 
 @pytest.mark.parametrize(
     "sampling",
     [
         {},
-        {"balance": "expression", "balance_power": 0.7},
+        {"balance": ("expression", "identity"), "balance_power": 0.5},
+        {"balance": ("expression",), "balance_power": 0.7},
         {"people_per_batch": 3, "images_per_person": 2},
-        {"people_per_batch": 2, "images_per_person": 3, "balance": "identity"},
+        {"people_per_batch": 2, "images_per_person": 3, "balance": ("identity",)},
     ],
 )
 @pytest.mark.parametrize("weights", [None, (2, 1)])
@@ -165,9 +187,9 @@ def test_numbers_are_labels_too():
 @pytest.mark.parametrize(
     ("sampling", "message"),
     [
-        ({"balance": "pose"}, "sampling.balance must be a feature with classes: expression, identity, s"),
-        ({"balance": "landmarks"}, "expression, identity, source; got 'landmarks'"),
-        ({"balance": "expression"}, "'expression', of which no training example has a label"),
+        ({"balance": ("pose",)}, "must be of features with classes: expression, identity, s"),
+        ({"balance": ("landmarks",)}, "expression, identity, source; got 'landmarks'"),
+        ({"balance": ("expression",)}, "'expression', of which no training example has a label"),
         (
             {"people_per_batch": 3, "images_per_person": 2},
             "sampling.people_per_batch is 3, but only 2 people have two training images or more",

@@ -49,6 +49,41 @@ def test_half_a_person_is_not_compared() -> None:
         settings(tasks, cutmix=0.5)
 
 
+def test_one_task_is_not_weighed_against_another() -> None:
+    alone = {
+        "expression": TaskSettings(names=("a", "b")),
+        "identity": TaskSettings("embedding", weight=0),
+    }
+    weighed = TrainingSettings(weighting="uncertainty")
+    PipelineSettings(tasks=alone)
+    PipelineSettings(training=weighed)
+    with pytest.raises(
+        ValueError, match=r"weighting must be fixed for one task, expression; .*'uncertain"
+    ):
+        PipelineSettings(tasks=alone, training=weighed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "allowed"),
+    [
+        (
+            "regression",
+            "accuracy",
+            "mae, ccc, rmse, pearson for a task of kind regression; got 'accuracy'",
+        ),
+        (
+            "embedding",
+            "tar_at_far_0.1",
+            "tar_at_far_0.001 for a task of kind embedding; got 'tar_at_far_0",
+        ),
+    ],
+)
+def test_a_metric_of_another_kind_of_task_is_refused(kind: str, metric: str, allowed: str) -> None:
+    names = () if kind == "embedding" else ("a",)
+    with pytest.raises(ValueError, match=rf"metrics must be among .*{allowed}"):
+        TaskSettings(kind, names, metrics=(metric,))
+
+
 def test_people_who_do_not_fit_into_a_batch() -> None:
     people = SamplingSettings(people_per_batch=8, images_per_person=4)
     TrainingSettings(batch_size=32, sampling=people)

@@ -16,7 +16,7 @@ def examples(expression: list[int], identity: list[int], **further: np.ndarray) 
 
 
 def test_labels_of_both_tasks_are_enough() -> None:
-    training.check_labels(examples([3, -1, -1], [-1, 0, 1]), tasks())
+    training.check_labels(examples([2, -1, -1], [-1, 0, 1]), tasks())
 
 
 def test_a_task_without_labels_is_named_with_the_sources() -> None:
@@ -44,6 +44,37 @@ def test_a_further_task_needs_a_label_of_its_own() -> None:
         training.check_labels(examples([1, 2], [0, 1], angles=nothing), pose)
     with pytest.raises(ValueError, match="carry no 'angles'; they carry expression, identity, source"):
         training.check_labels(examples([1, 2], [0, 1]), pose)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "message"),
+    [
+        (
+            TaskSettings(names=("a", "b")),
+            [0, 2, 1],
+            r"tasks\.mood has 2 names, so labels from 0 to 1; .* has 2",
+        ),
+        (
+            TaskSettings("regression", names=("a",)),
+            [[1.0, 2.0]] * 3,
+            "has 1 names; .* has 2 numbers an ex",
+        ),
+        (
+            TaskSettings("multi_label", names=("a",)),
+            [[0.0], [2.0], [np.nan]],
+            "from 0 to 1; .* has 0 to 2",
+        ),
+        (
+            TaskSettings("soft_classes", names=("a", "b")),
+            [[1, -1.0]] * 3,
+            "labels from 0 to inf; .* has -1",
+        ),
+    ],
+)
+def test_labels_outside_their_range(task: TaskSettings, labels: list, message: str) -> None:
+    given = examples([0, 1, 1], [0, 1, 1], mood=np.array(labels))
+    with pytest.raises(ValueError, match=message):
+        training.check_labels(given, {"mood": task})
 
 
 def test_classes_are_counted_for_the_tasks_that_weigh_them() -> None:

@@ -108,6 +108,44 @@ def test_a_figure_that_is_not_a_number_is_left_out() -> None:
     assert figures_of(split, tasks, "pose") == {"val_pose_mae": 1.0}
 
 
+def test_a_task_is_validated_by_the_metrics_that_it_names() -> None:
+    split = examples(
+        [[9, 1], [9, 2], [1, 9], [2, 9]],
+        [0, 1, 1, 1],
+        identity=[2, 2, 3, 3],
+        further={"units": [[1, 0], [0, 1], [0, 1], [0, 1]], "pose": [[9, 0], [9, 0], [1, 9], [4, 9]]},
+    )
+    tasks = {
+        "expression": TaskSettings(names=NAMES, metrics=("balanced_accuracy",)),
+        "units": TaskSettings("multi_label", NAMES, metrics=("auc", "average_precision")),
+        "pose": TaskSettings("regression", NAMES, metrics=("rmse", "pearson")),
+        "identity": TaskSettings("embedding", metrics=("tar_at_far_0.01", "auc", "equal_error_rate")),
+    }
+    # Recall of the classes: 1 and 2/3. First unit: 9 for the one that has it, and for one of three that
+    # have not; second: the one without it has the lowest score.
+    # First number: one error of 2, so 2 / sqrt(4); second: errors 1, 2, 0, 0, so sqrt(5 / 4).
+    first = np.corrcoef([9, 9, 1, 4], [9, 9, 1, 2])[0, 1]
+    second = np.corrcoef([0, 0, 9, 9], [1, 2, 9, 9])[0, 1]
+    assert figures_of(split, tasks, "expression", "units", "pose", "embedding") == pytest.approx(
+        {
+            "val_expression_balanced_accuracy": (1 + 2 / 3) / 2,
+            "val_units_auc": ((0.5 + 1 + 1) / 3 + 1) / 2,
+            "val_units_average_precision": (1 / 2 + 1) / 2,
+            "val_pose_rmse": (1 + np.sqrt(5 / 4)) / 2,
+            "val_pose_pearson": (first + second) / 2,
+            "val_verification_tar_at_far_0.01": 1.0,
+            "val_verification_auc": 1.0,
+            "val_verification_equal_error_rate": 0.0,
+        }
+    )
+
+
+def test_verification_of_embeddings_that_are_no_numbers_has_no_figures() -> None:
+    split = examples([[9, NAN], [9, 2], [1, 9], [2, 9]], identity=[2, 2, 3, 3])
+    tasks = {"identity": TaskSettings("embedding", metrics=("accuracy", "auc"))}
+    assert figures_of(split, tasks, "embedding") == {}
+
+
 def test_tasks_are_kept_apart_where_their_examples_differ() -> None:
     split = examples([[1, 2], [2, 1], [1, 2]], [-1, 0, 0], further={"pose": [[1, 2], [NAN, NAN], [3, 2]]})
     tasks = EXPRESSION | {"pose": TaskSettings("regression", NAMES)}

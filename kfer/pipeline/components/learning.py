@@ -1,5 +1,6 @@
 """What the Tuner and the Trainer share: the same examples, the same network."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +17,10 @@ from kfer.settings import (
     TrainingSettings,
     active,
 )
-from kfer.settings.tasks import Tasks
+from kfer.settings.tasks import PAIRWISE_LOSSES, Tasks
+
+_FEW_PARTNERS = 0.5
+_log = logging.getLogger(__name__)
 
 
 class Learning:
@@ -65,6 +69,7 @@ class Learning:
     def build_model(self, settings: TrainingSettings, tasks: Tasks) -> keras.Model:
         """A new network with the heads of the tasks that have a weight."""
         training.check_labels(self.examples, tasks, self._sources)
+        self._warn_of_lone_faces(settings, tasks)
         return models.build(
             self._model,
             self._data.image_size,
@@ -74,6 +79,26 @@ class Learning:
             settings.seed,
             settings.mixed_precision,
         )
+
+    def _warn_of_lone_faces(self, settings: TrainingSettings, tasks: Tasks) -> None:
+        """Where a loss compares faces of one batch, says so if most have nobody to be compared with."""
+        for name, task in active(tasks).items():
+            if task.loss not in PAIRWISE_LOSSES:
+                continue
+            drawn = (
+                self.examples,
+                settings.batch_size,
+                settings.seed,
+                self._weights(),
+                settings.sampling,
+            )
+            share = input_pipeline.share_with_partner(*drawn)
+            if not share >= _FEW_PARTNERS:
+                _log.warning(
+                    "  %s of %s learns from two images of one person in a batch: %.0f %% of the faces "
+                    "have such a partner. Set training.sampling.people_per_batch, images_per_person",
+                    *(task.loss, name, 100 * (share if share > 0 else 0.0)),
+                )
 
     def batches(self, settings: TrainingSettings) -> training.MakeBatches:
         """From a step, and maybe the rows that are wanted, the training batches from there on."""

@@ -11,6 +11,7 @@ from kfer.settings import (
     DataSettings,
     ModelSettings,
     SamplingSettings,
+    TaskSettings,
     TrainingSettings,
     default_tasks,
 )
@@ -32,9 +33,12 @@ def examples(tmp_path: Path) -> TransformedExamples:
     return artifact
 
 
-def learning(examples: TransformedExamples, augmentation: AugmentationSettings) -> Learning:
+def learning(
+    examples: TransformedExamples, augmentation: AugmentationSettings, loss: str = ""
+) -> Learning:
     data = DataSettings(memory_budget_gb=0.5)
-    return Learning(examples, data, augmentation, ModelSettings(), default_tasks())
+    tasks = {**default_tasks(), "identity": TaskSettings("embedding", loss=loss)}
+    return Learning(examples, data, augmentation, ModelSettings(), tasks)
 
 
 def test_features_come_in_the_batches_in_which_their_images_do(examples: TransformedExamples) -> None:
@@ -67,3 +71,27 @@ def test_batches_are_sampled_as_the_training_says(examples: TransformedExamples)
     settings = TrainingSettings(batch_size=6, sampling=people)
     for _, labels in learning(examples, STILL).batches(settings)(0).take(3):
         assert sorted(labels["identity"].numpy().reshape(2, 3).tolist()) == [[0] * 3, [1] * 3]
+
+
+@pytest.mark.parametrize(
+    ("loss", "sampling", "told"),
+    [
+        ("triplet_hard", {}, True),
+        ("triplet_hard", {"people_per_batch": 2, "images_per_person": 2}, False),
+        ("arcface", {}, False),
+    ],
+)
+def test_faces_that_have_nobody_to_be_compared_with_are_told(
+    examples: TransformedExamples, caplog: pytest.LogCaptureFixture, loss: str, sampling: dict, told: bool
+) -> None:
+    folder = examples.split("train")
+    np.save(folder / "images.npy", np.zeros((60, 16, 16, 1), np.uint8))
+    for name in ("expression", "source"):
+        np.save(folder / f"{name}.npy", np.arange(60, dtype=np.int32) % 2)
+    np.save(folder / "identity.npy", np.arange(60, dtype=np.int32) // 2)
+    np.save(folder / "filename.npy", np.array([""] * 60))
+    examples.write_labels({"num_identities": 30, "sources": ["a", "b"]})
+    given = learning(examples, STILL, loss)
+    settings = TrainingSettings(batch_size=4, sampling=SamplingSettings(**sampling))
+    given.build_model(settings, {"identity": TaskSettings("embedding", loss=loss)})
+    assert ("triplet_hard of identity learns from two images of one person" in caplog.text) == told
