@@ -19,7 +19,7 @@ Result = tuple[list[dict[str, float]], list[np.ndarray]]
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """What one device makes of the same batches."""
-    return train_on_devices.train("none", tmp_path_factory.mktemp("alone"))
+    return train_on_devices.train("none", "fixed", tmp_path_factory.mktemp("alone"))
 
 
 def start(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.Popen:
@@ -55,7 +55,7 @@ def assert_same(found: Result, expected: Result) -> None:
 
 
 def test_two_devices_train_as_one(alone: Result, tmp_path: Path) -> None:
-    process = start("mirrored", tmp_path / "work", tmp_path / "result.npz")
+    process = start("mirrored", "fixed", tmp_path / "work", tmp_path / "result.npz")
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     assert "strategy mirrored: 2 replicas in 1 process; global batch 8, 4 a replica" in output
@@ -64,6 +64,24 @@ def test_two_devices_train_as_one(alone: Result, tmp_path: Path) -> None:
     # Where features are dropped out, each replica drops others; the first one as a single one would.
     for before, after in zip(*told(tmp_path / "result.npz")["seeds"], strict=True):
         assert before[0] == before[1] == after[0] != after[1]
+
+
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        "gradnorm",
+        *(
+            pytest.param(method, marks=pytest.mark.slow)
+            for method in ("uncertainty", "dynamic_average", "uw_so", "pcgrad")
+        ),
+    ],
+)
+def test_two_devices_weigh_tasks_as_one_does(weighting: str, tmp_path: Path) -> None:
+    alone = train_on_devices.train("none", weighting, tmp_path / "alone")
+    process = start("mirrored", weighting, tmp_path / "work", tmp_path / "result.npz")
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    assert_same(read(tmp_path / "result.npz"), alone)
 
 
 def free_ports(count: int) -> list[int]:
@@ -84,7 +102,7 @@ def run_two(folder: Path, *of_the_second: object) -> tuple[list[subprocess.Popen
             "task": {"type": "worker", "index": index},
         }
         further = of_the_second if index else ()
-        arguments = ("multi_worker", folder / f"work_{index}", folder / f"result_{index}.npz", *further)
+        arguments = ("multi_worker", "fixed", folder / f"work_{index}", folder / f"result_{index}.npz", *further)
         processes.append(start(*arguments, environment={"TF_CONFIG": json.dumps(config)}))
     outputs = [process.communicate(timeout=600)[0] for process in processes]
     return processes, outputs, ports

@@ -44,6 +44,10 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     [
         {"average": 0.9, "accumulation": 2, "gradient_clip": 0.5, "optimizer": "lamb"},
         {"average": 0.9, "stages": STAGES, "weighting": "uncertainty", "schedule": "one_cycle"},
+        pytest.param({"weighting": "dynamic_average"}, marks=pytest.mark.slow),
+        {"weighting": "gradnorm"},
+        pytest.param({"weighting": "uw_so"}, marks=pytest.mark.slow),
+        pytest.param({"weighting": "pcgrad"}, marks=pytest.mark.slow),
     ],
 )
 def test_every_part_of_the_recipe_resumes(tmp_path: Path, settings: dict) -> None:

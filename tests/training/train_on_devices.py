@@ -2,9 +2,9 @@
 
 A program of its own, because a process cannot change its devices once TensorFlow runs:
 
-    python train_on_devices.py STRATEGY WORK_DIR RESULT [EPOCH_IN_WHICH_IT_DIES]
+    python train_on_devices.py STRATEGY WEIGHTING WORK_DIR RESULT [EPOCH_IN_WHICH_IT_DIES]
 
-STRATEGY is that of the training's settings; "mirrored" has two logical CPU devices, and "multi_worker"
+STRATEGY and WEIGHTING are those of the training's settings; "mirrored" has two logical CPU devices, and "multi_worker"
 needs TF_CONFIG.
 """
 
@@ -32,12 +32,12 @@ from kfer.training.replication import part_seeds, replicated
 
 BATCH, STEPS = 8, 4
 # Without dropout: each replica drops out other features than one alone would.
-MODEL = ModelSettings(backbone_arguments={"widths": [4, 8], "blocks": 1}, embedding_size=4, dropout=0.0)
+MODEL = ModelSettings(backbone_arguments={"widths": [8, 16], "blocks": 1}, embedding_size=4, dropout=0.0)
 # AdaCos keeps a state besides the weights.
 TASKS = {**tasks(), "identity": TaskSettings("embedding", loss="adacos")}
 
 
-def settings(strategy: str) -> TrainingSettings:
+def settings(strategy: str, weighting: str = "fixed") -> TrainingSettings:
     return TrainingSettings(
         # The backbone is frozen first.
         stages=(FineTuningStage(1), FineTuningStage(2, ("all",))),
@@ -51,6 +51,7 @@ def settings(strategy: str) -> TrainingSettings:
         stop_metric="loss",
         validation_pairs=20,
         strategy=strategy,
+        weighting=weighting,
         worker_timeout_s=120.0,
     )
 
@@ -70,9 +71,9 @@ def examples(seed: int, count: int, first_identity: int = 0) -> Decoded:
 
 
 def train(
-    strategy: str, work_dir: Path, dies_in: int | None = None
+    strategy: str, weighting: str, work_dir: Path, dies_in: int | None = None
 ) -> tuple[list[dict[str, float]], list[np.ndarray]]:
-    chosen = settings(strategy)
+    chosen = settings(strategy, weighting)
     devices = training.connect(chosen)
     train_split = examples(0, BATCH * STEPS)
     # Other weights in other processes, which start with the chief's.
@@ -111,11 +112,11 @@ def seeds(strategy: str) -> list[list[list[int]]]:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    strategy, work_dir, result, *dies_in = sys.argv[1:]
+    strategy, weighting, work_dir, result, *dies_in = sys.argv[1:]
     if strategy == "mirrored":
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    history, weights = train(strategy, Path(work_dir), *map(int, dies_in))
+    history, weights = train(strategy, weighting, Path(work_dir), *map(int, dies_in))
     told = {"history": history, "seeds": seeds(strategy) if strategy == "mirrored" else None}
     np.savez(result, json=np.array(json.dumps(told)), **{f"{i}": w for i, w in enumerate(weights)})
 
