@@ -93,6 +93,19 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast(tf.round(grey), tf.uint8) if image.dtype == tf.uint8 else grey
 
 
+def grey_of_terms(image: tf.Tensor) -> tf.Tensor:
+    """Turns RGB into grey as `to_channels` does, term by term: no operation sums over an axis.
+
+    Args:
+        image: float32 [..., 3], values in 0..255.
+
+    Returns:
+        float32 [..., 1].
+    """
+    red, green, blue = (image[..., i : i + 1] * share for i, share in enumerate(_LUMA))
+    return red + green + blue
+
+
 def resize(image: tf.Tensor, size: int) -> tf.Tensor:
     """Scales to a square, bilinear, antialiased when it shrinks; the aspect ratio is not kept.
 

@@ -109,6 +109,11 @@ def test_uint8_grey_is_the_rounded_float_grey_in_any_order():
     np.testing.assert_array_equal(floats[..., 0], backwards)
 
 
+def test_grey_of_terms_is_the_same_grey():
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3)), tf.float32)
+    np.testing.assert_array_equal(preprocessing.grey_of_terms(image), preprocessing.to_channels(image, 1))
+
+
 def test_to_channels_refuses_four():
     with pytest.raises(ValueError, match="cannot turn 4 into 3"):
         preprocessing.to_channels(noise(2, 2, 4), 3)

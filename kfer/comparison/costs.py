@@ -23,6 +23,7 @@ from kfer.comparison.settings import ComparisonSettings
 from kfer.files import write_json
 from kfer.pipeline.summary import peak_memory_gb
 from kfer.processes import in_fresh_process
+from kfer.settings import ExportSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -205,7 +206,7 @@ def _exports(
         network,
         exports[_INT8].parent,
         settings.tasks,
-        (_INT8,),
+        ExportSettings(tflite=(_INT8,)),
         examples[spec.TRAIN].images[calibration],
         data.image_size,
         data.channels,

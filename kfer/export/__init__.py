@@ -4,7 +4,9 @@ from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
 from kfer.export.network import exported_tasks as exported_tasks
 from kfer.export.network import keras_outputs as keras_outputs
+from kfer.export.package import write_model as write_model
 from kfer.export.parity import check_parity as check_parity
 from kfer.export.parity import parity_report as parity_report
 from kfer.export.saved_model import save_saved_model as save_saved_model
+from kfer.export.tflite import TFLiteFile as TFLiteFile
 from kfer.export.tflite import save_tflite as save_tflite

@@ -1,42 +1,105 @@
-"""Changes to a converted TFLite file that the converter cannot be told to make."""
+"""Changes to a converted TFLite file that the converter cannot be told to make.
+
+Each changes a file that was read with `read`, with one subgraph and one signature.
+"""
+
+from collections.abc import Mapping, Sequence
 
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+# The output of an integer L2_NORMALIZATION is quantised so, whatever goes in.
+_UNIT_SCALE, _UNIT_ZERO_POINT = 1 / 128, 0
+# Buffer 0 is by TFLite's convention the empty one, of tensors without constant data.
+_NO_DATA = 0
 
-def append_l2_normalization(content: bytes, output: str) -> bytes:
-    """Returns the TFLite file with one of its float32 outputs L2-normalised, as float32.
+
+def read(content: bytes) -> schema.ModelT:
+    """Returns a TFLite file as objects that can be changed."""
+    return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+
+
+def written(model: schema.ModelT) -> bytes:
+    """Returns the TFLite file."""
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def append_l2_normalization(model: schema.ModelT, output: str) -> None:
+    """L2-normalises an output: float32 stays so, int8 has steps of 1/128 afterwards.
 
     Args:
-        content: A TFLite file with one subgraph and one signature.
-        output: The output's name in the signature, of shape `[1, n]`.
+        model: The file.
+        output: The output's name in the signature, of shape `[n, size]`.
     """
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     (graph,), (signature,) = model.subgraphs, model.signatureDefs
     entry = next(entry for entry in signature.outputs if entry.name.decode() == output)
     source = entry.tensorIndex
-
-    code = schema.OperatorCodeT()
-    code.builtinCode = schema.BuiltinOperator.L2_NORMALIZATION
-    code.deprecatedBuiltinCode = schema.BuiltinOperator.L2_NORMALIZATION
-    model.operatorCodes.append(code)
-
-    normalised = schema.TensorT()
-    normalised.shape = graph.tensors[source].shape
-    normalised.type = schema.TensorType.FLOAT32
-    normalised.name = f"{output}_normalised"
-    # Buffer 0 is by TFLite's convention the empty one, of tensors without constant data.
-    normalised.buffer = 0
-    graph.tensors.append(normalised)
-
-    operator = schema.OperatorT()
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs = [source]
-    operator.outputs = [len(graph.tensors) - 1]
+    given = graph.tensors[source]
+    quantization = None
+    if given.type != schema.TensorType.FLOAT32:
+        quantization = schema.QuantizationParametersT()
+        quantization.scale, quantization.zeroPoint = [_UNIT_SCALE], [_UNIT_ZERO_POINT]
+    normalised = _add_tensor(graph, given, f"{output}_normalised", given.type, quantization)
+    operator = _operator(model, schema.BuiltinOperator.L2_NORMALIZATION, source, normalised)
     operator.builtinOptionsType = schema.BuiltinOptions.L2NormOptions
     operator.builtinOptions = schema.L2NormOptionsT()
     graph.operators.append(operator)
+    entry.tensorIndex = normalised
+    graph.outputs = [normalised if i == source else i for i in graph.outputs]
 
-    entry.tensorIndex = operator.outputs[0]
-    graph.outputs = [entry.tensorIndex if i == source else i for i in graph.outputs]
-    return flatbuffer_utils.convert_object_to_bytearray(model)
+
+def take_uint8(model: schema.ModelT) -> None:
+    """Turns the one input, of float32, into one of uint8 with the same values."""
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    (entry,) = signature.inputs
+    floats = entry.tensorIndex
+    given = graph.tensors[floats]
+    pixels = _add_tensor(graph, given, given.name, schema.TensorType.UINT8)
+    given.name = given.name + b"_float"
+    graph.operators.insert(0, _operator(model, schema.BuiltinOperator.CAST, pixels, floats))
+    entry.tensorIndex = pixels
+    graph.inputs = [pixels]
+
+
+def add_signatures(model: schema.ModelT, outputs: Mapping[str, Sequence[str]]) -> None:
+    """Adds signatures that give some of the outputs of the one that there is.
+
+    They run the same operations, so that no weight is in the file a second time.
+
+    Args:
+        model: The file.
+        outputs: The names of the outputs of each, by the signature's name.
+    """
+    (signature,) = model.signatureDefs
+    for key, names in outputs.items():
+        further = schema.SignatureDefT()
+        further.signatureKey = key
+        further.subgraphIndex = signature.subgraphIndex
+        further.inputs = signature.inputs
+        further.outputs = [entry for entry in signature.outputs if entry.name.decode() in names]
+        model.signatureDefs.append(further)
+
+
+def _add_tensor(
+    graph: schema.SubGraphT,
+    like: schema.TensorT,
+    name: str | bytes,
+    kind: int,
+    quantization: schema.QuantizationParametersT | None = None,
+) -> int:
+    tensor = schema.TensorT()
+    tensor.shape, tensor.shapeSignature = like.shape, like.shapeSignature
+    tensor.type, tensor.name, tensor.quantization = kind, name, quantization
+    tensor.buffer = _NO_DATA
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _operator(model: schema.ModelT, builtin: int, source: int, target: int) -> schema.OperatorT:
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = builtin
+    model.operatorCodes.append(code)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs, operator.outputs = [source], [target]
+    return operator

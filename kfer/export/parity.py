@@ -1,26 +1,36 @@
 """How far an export is from Keras, and whether that is near enough."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from kfer import metrics, spec
+from kfer import metrics, pairs, spec
 from kfer.export.network import output_of
 from kfer.settings import ExportSettings, TaskSettings
+from kfer.settings.export import TFLITE_VARIANTS
 from kfer.settings.tasks import CLASSES, EMBEDDING, REGRESSION, SOFT_CLASSES, Tasks
 
 SAVED_MODEL = "saved_model"
 _FLOAT_EXPORTS = (SAVED_MODEL, "float32")
+_INTEGER_EXPORTS = ("int8", "int8_io", "int16")
+_CHANGES = ("accuracy", "macro_f1")
+_FALSE_ACCEPT_RATE = 0.01
+_TAR = f"tar_at_far_{_FALSE_ACCEPT_RATE}"
+_MOST_PAIRS = 20_000
 _OF_EXPRESSION = (
     "max_probability_difference",
     "mean_probability_difference",
     "top_class_agreement",
-    "accuracy",
-    "reference_accuracy",
-    "accuracy_change",
+    *(figure for name in _CHANGES for figure in (name, f"reference_{name}", f"{name}_change")),
 )
-_OF_EMBEDDING = ("embedding_cosine_min", "embedding_cosine_mean")
+_OF_PAIRS = tuple(
+    figure
+    for name in ("verification_accuracy", _TAR)
+    for figure in (name, f"reference_{name}", f"{name}_change")
+)
+_OF_EMBEDDING = ("embedding_cosine_min", "embedding_cosine_mean", "num_pairs", *_OF_PAIRS)
 # A share of images is compared with a setting that was typed in decimals.
 _ROUNDING = 1e-9
 
@@ -38,15 +48,19 @@ def parity_report(
         outputs: What the export says, of the same names and shapes.
         tasks: What the outputs are, from `exported_tasks`.
         labels: By task; needed of none, and used of classes, int `[n]`, -1 where missing, and of soft
-            classes, votes `[n, num_classes]`, a row of nan where missing: the class of most counts.
+            classes, votes `[n, num_classes]`, a row of nan where missing: the class of most counts; and
+            of identity, int `[n]`, -1 where missing, for pairs.
 
     Returns:
         - "num_images";
         - of the expression, where it is classes or soft classes, "max_probability_difference",
           "mean_probability_difference" and "top_class_agreement", in [0, 1]; on labelled images
-          "accuracy", "reference_accuracy" and "accuracy_change" (negative: the export is worse);
+          "accuracy", "reference_accuracy" and "accuracy_change" (negative: the export is worse), and the
+          same of "macro_f1";
         - of identity "embedding_cosine_min" and "embedding_cosine_mean", the cosines between each
-          image's two embeddings as they come (an export that does not normalise is seen);
+          image's two embeddings as they come (an export that does not normalise is seen); of "num_pairs"
+          pairs of labelled people, as many genuine ones as others, the same three of
+          "verification_accuracy", all at the threshold that is best for Keras, and of "tar_at_far_0.01";
         - "tasks", of every other one by name: "kind", and of classes and soft classes what an expression
           has; of several labels the differences of probabilities; of a regression "max_difference" and
           "mean_difference" of its numbers, and "largest_number", the largest size of one in Keras.
@@ -76,32 +90,42 @@ def check_parity(reports: Mapping[str, Mapping[str, Any]], settings: ExportSetti
 
     The SavedModel and float32 TFLite must keep every probability and every embedding's cosine within
     `max_probability_difference`, and the numbers of a regression too: where Keras gives any above 1,
-    within that share of the largest. int8 must keep its accuracy on labelled images within
-    `max_accuracy_drop`: that of the expression or, where it has none, of the first task of classes that
-    has. Other variants are only reported.
+    within that share of the largest. Integer variants must keep their accuracies on labelled images
+    within `max_accuracy_drop`: that of the expression or, where it has none, of the first task of classes
+    that has, and that of verification. Other variants are only reported.
 
     Args:
-        reports: The `parity_report` of each export, under "saved_model" or the TFLite variant.
+        reports: The `parity_report` of each export, under "saved_model" or the TFLite file's name.
         settings: The limits.
     """
     reasons = [
         f"{name}: {reason} (export.max_probability_difference)"
-        for name in _FLOAT_EXPORTS
-        for task, figures in _by_task(reports.get(name, {}))
+        for name, report in reports.items()
+        if _variant(name) in _FLOAT_EXPORTS
+        for task, figures in _by_task(report)
         for reason in _too_far(task, figures, settings.max_probability_difference)
     ]
-    for task, figures in _by_task(reports.get("int8", {})):
-        change = figures.get("accuracy_change")
-        if change is None:
+    for name, report in reports.items():
+        if _variant(name) not in _INTEGER_EXPORTS:
             continue
-        if not -change <= settings.max_accuracy_drop + _ROUNDING:
-            reasons.append(
-                f"int8: the accuracy of {task} falls by {-change:.4f}; at most "
-                f"{settings.max_accuracy_drop:g} is allowed (export.max_accuracy_drop); more "
-                "calibration images may help"
-            )
-        break
+        falls = {"verification_accuracy": report.get("verification_accuracy_change")}
+        for task, figures in _by_task(report):
+            if figures.get("accuracy_change") is not None:
+                falls[f"accuracy of {task}"] = figures["accuracy_change"]
+                break
+        reasons += [
+            f"{name}: the {figure.replace('_', ' ')} falls by {-change:.4f}; at most "
+            f"{settings.max_accuracy_drop:g} is allowed (export.max_accuracy_drop); more calibration "
+            "images may help"
+            for figure, change in falls.items()
+            if change is not None and not -change <= settings.max_accuracy_drop + _ROUNDING
+        ]
     return reasons
+
+
+def _variant(name: str) -> str:
+    """What an export computes in; its name may begin with that of its one output."""
+    return next((kind for kind in TFLITE_VARIANTS if name == kind or name.endswith(f"_{kind}")), name)
 
 
 def _by_task(report: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -136,7 +160,11 @@ def _compare(
 ) -> dict[str, Any]:
     if task.kind == EMBEDDING:
         cosines = np.sum(reference * outputs, axis=-1)
-        return dict(zip(_OF_EMBEDDING, (float(cosines.min()), float(cosines.mean())), strict=True))
+        figures = {
+            "embedding_cosine_min": float(cosines.min()),
+            "embedding_cosine_mean": float(cosines.mean()),
+        }
+        return figures | _compare_pairs(reference, outputs, labels)
     differences = np.abs(reference - outputs)
     largest, mean = float(differences.max()), float(differences.mean())
     if task.kind == REGRESSION:
@@ -147,26 +175,64 @@ def _compare(
         "mean_probability_difference": mean,
     }
     if task.kind in (CLASSES, SOFT_CLASSES):
-        report |= _compare_top_classes(reference.argmax(axis=-1), outputs.argmax(axis=-1), labels)
+        report |= _compare_top_classes(
+            reference.argmax(axis=-1), outputs.argmax(axis=-1), labels, outputs.shape[-1]
+        )
     return report
 
 
+def _compare_pairs(
+    reference: np.ndarray, outputs: np.ndarray, identity: np.ndarray | None
+) -> dict[str, float | None]:
+    if identity is None or not pairs.has_pairs(identity) or not np.isfinite(outputs).all():
+        return dict.fromkeys(("num_pairs", *_OF_PAIRS))
+    first, second, _ = pairs.make_pairs(identity, _MOST_PAIRS, seed=0)
+    same = identity[first] == identity[second]
+    expected, found = (
+        metrics.cosine_similarity(said[first], said[second]) for said in (reference, outputs)
+    )
+    threshold = metrics.best_threshold(expected, same)
+    return {
+        "num_pairs": len(same),
+        **_change(
+            "verification_accuracy", lambda said: np.mean((said >= threshold) == same), found, expected
+        ),
+        **_change(
+            _TAR,
+            lambda said: metrics.tar_at_far(metrics.roc(said, same), _FALSE_ACCEPT_RATE),
+            *(found, expected),
+        ),
+    }
+
+
 def _compare_top_classes(
-    expected: np.ndarray, found: np.ndarray, labels: np.ndarray | None
+    expected: np.ndarray, found: np.ndarray, labels: np.ndarray | None, num_classes: int
 ) -> dict[str, float | None]:
     report: dict[str, float | None] = {"top_class_agreement": float(np.mean(expected == found))}
-    report |= dict.fromkeys(("accuracy", "reference_accuracy", "accuracy_change"))
+    report |= dict.fromkeys(
+        figure for name in _CHANGES for figure in (name, f"reference_{name}", f"{name}_change")
+    )
     if labels is None:
         return report
     single = labels if labels.ndim == 1 else metrics.top_class(labels)
     labelled = single != spec.MISSING_LABEL
     if labelled.any():
-        accuracy, reference_accuracy = (
-            float(np.mean(said[labelled] == single[labelled])) for said in (found, expected)
+        known, said, wanted = single[labelled], found[labelled], expected[labelled]
+        report |= _change("accuracy", functools.partial(metrics.accuracy, known), said, wanted)
+        report |= _change(
+            "macro_f1",
+            lambda classes: metrics.macro_f1(metrics.confusion_matrix(known, classes, num_classes)),
+            *(said, wanted),
         )
-        report["accuracy"], report["reference_accuracy"] = accuracy, reference_accuracy
-        report["accuracy_change"] = accuracy - reference_accuracy
     return report
+
+
+def _change(
+    name: str, measure: Callable[[np.ndarray], float], found: np.ndarray, expected: np.ndarray
+) -> dict[str, float | None]:
+    """A figure of the export, of Keras, and the first less the second."""
+    value, reference = float(measure(found)), float(measure(expected))
+    return {name: value, f"reference_{name}": reference, f"{name}_change": value - reference}
 
 
 def _check_comparable(reference: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:

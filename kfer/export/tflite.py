@@ -7,7 +7,8 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -17,94 +18,168 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kfer import preprocessing, spec
 from kfer.export import flatbuffer, network
-from kfer.settings.tasks import Tasks
+from kfer.settings import ExportSettings, TaskSettings
+from kfer.settings.tasks import EMBEDDING, Tasks
 
-VARIANTS = ("float32", "float16", "dynamic_range", "int8")
-INT8 = "int8"
+INT8, INT8_IO, INT16 = "int8", "int8_io", "int16"
+_INTEGER = (INT8, INT8_IO, INT16)
 _SIGNATURE = "serving_default"
+#: The signature of the embedding alone.
+EMBED = "embed"
 _UNSUPPORTED = re.compile(r"(?:TF Select|Custom) ops: ([^\n]+)")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TFLiteFile:
+    """A file that was written.
+
+    Attributes:
+        path: Its place.
+        variant: What it computes in, "int8" for one.
+        tasks: What it has an output for.
+    """
+
+    path: Path
+    variant: str
+    tasks: Tasks
 
 
 def save_tflite(
     model: keras.Model,
     folder: Path,
     tasks: Tasks,
-    variants: Sequence[str],
+    settings: ExportSettings,
     calibration_images: np.ndarray,
     image_size: int,
     channels: int,
-) -> dict[str, Path]:
-    """Writes one TFLite file a variant and returns their paths.
+) -> dict[str, TFLiteFile]:
+    """Writes one TFLite file a variant, and returns them by their names without the ending.
 
-    All have the same interface, so that an app can exchange them: signature "serving_default",
-    input "image", RGB uint8 `[1, image_size, image_size, 3]`; the outputs of a SavedModel, by the same
-    names, with n = 1. In "int8" everything between is integer, but for the last step of the
-    embedding: int8 has 1/128 as its finest step in [-1, 1], too coarse for a unit vector of many
-    small numbers. There a probability has steps of 1/256, and the numbers of a regression have steps of
-    1/255 of the range that all of them together had on the calibration images, and end with it.
-    "float16" stores weights as float16 and "dynamic_range" as int8; both compute as float32 where the
-    device offers nothing better.
+    All but "int8_io" have the same interface, so that an app can exchange them: signature
+    "serving_default", input "image", RGB uint8 `[1, image_size, image_size, 3]`; the outputs of a
+    SavedModel, by the same names, of float32, with n = 1. Where there are several, each has a signature
+    of its own beside it, named as the task, "embed" for the embedding. They share all weights and run
+    the same operations. With `settings.resizable` n is what the input is resized to.
+
+    - "float32".
+    - "float16" stores weights as float16, "dynamic_range" as int8; both compute as float32 where the
+      device offers nothing better.
+    - "int8": everything between is integer, but for the last step of the embedding: int8 has 1/128 as its
+      finest step in [-1, 1], coarse for a unit vector of many small numbers. A probability has steps of
+      1/256, and the numbers of a regression have steps of 1/255 of the range that all of them together
+      had on the calibration images, and end with it.
+    - "int8_io": all is int8, also input and outputs, for accelerators that know nothing else: a pixel is
+      `value - 128`, and an output `(value - zero_point) * scale` of its tensor.
+    - "int16": activations of int16 and weights of int8: nearly as exact as float32 at a quarter of its
+      size, but slower than int8; few accelerators run it.
 
     Args:
         model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to the
             logits or numbers of each task by its name, and "embedding".
-        folder: Where to write `<variant>.tflite`; it is made where missing.
+        folder: Where to write `<variant>.tflite` and, with `settings.single_task` and several tasks,
+            `<output>_<variant>.tflite` of each output; it is made where missing.
         tasks: What it was trained for; those that it has no output for are left out.
-        variants: Some of "float32", "float16", "dynamic_range", "int8".
+        settings: Variants, and how they are made.
         calibration_images: uint8 `[n, image_size, image_size, channels]`: training images whose
-            activations give int8 its ranges. Not used by the other variants.
+            activations give the integer variants their ranges. Not used by the others.
         image_size: Height and width of the network's input in pixels.
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: A variant is unknown, calibration images have another shape or type, the tasks do not
-            fit the network's outputs, or it has operations that TFLite has not built in; they are named.
+        ValueError: Calibration images have another shape or type, or show nothing, the tasks do not
+            fit the network's outputs or have the name of a signature, or it has operations that TFLite
+            has not built in; they are named.
     """
-    _check_variants(variants)
-    if INT8 in variants:
+    if set(_INTEGER) & set(settings.tflite):
         _check_calibration_images(calibration_images, image_size, channels)
     tasks = network.exported_tasks(model, tasks)
-    network_ = network.without_tails(model, tasks)
+    _check_names(tasks)
+    parts: dict[str, Tasks] = {"": tasks}
+    if settings.single_task and len(tasks) > 1:
+        parts |= {f"{network.output_of(name, task)}_": {name: task} for name, task in tasks.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        for variant in variants:
-            integer = variant == INT8
-            graph_folder = Path(temporary) / ("integer" if integer else "float")
-            if not graph_folder.exists():
-                _save_graph(network_, graph_folder, tasks, image_size, channels, integer)
-            converter = tf.lite.TFLiteConverter.from_saved_model(str(graph_folder))
-            _set_options(converter, variant, calibration_images)
-            content = _convert(converter, variant)
-            if integer and spec.EMBEDDING in network_.output:
-                content = flatbuffer.append_l2_normalization(content, spec.EMBEDDING)
-            paths[variant] = folder / f"{variant}.tflite"
-            paths[variant].write_bytes(content)
-            _log.info("  %s: %.2f MB", paths[variant].name, len(content) / 1e6)
-    return paths
+    files = {}
+    for prefix, chosen in parts.items():
+        part = network.without_tails(model, chosen)
+        with tempfile.TemporaryDirectory() as temporary:
+            for variant in settings.tflite:
+                content = _made(
+                    part, chosen, variant, settings, calibration_images, image_size, channels, temporary
+                )
+                name = prefix + variant
+                files[name] = TFLiteFile(folder / f"{name}.tflite", variant, chosen)
+                files[name].path.write_bytes(content)
+                _log.info("  %s: %.2f MB", files[name].path.name, len(content) / 1e6)
+    return files
+
+
+def _made(
+    part: keras.Model,
+    tasks: Tasks,
+    variant: str,
+    settings: ExportSettings,
+    calibration_images: np.ndarray,
+    image_size: int,
+    channels: int,
+    temporary: str,
+) -> bytes:
+    integer = variant in _INTEGER
+    # int8 appends the normalisation afterwards, others have it in the graph.
+    normalised = settings.normalize_embedding and not integer
+    kind = INT16 if variant == INT16 else "integer" if integer else "float"
+    graph_folder = Path(temporary) / kind
+    if not graph_folder.exists():
+        batch_size = None if settings.resizable else 1
+        _save_graph(part, graph_folder, tasks, variant, batch_size, image_size, channels, normalised)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(graph_folder))
+    _set_options(converter, variant, calibration_images)
+    converted = flatbuffer.read(_convert(converter, variant))
+    if variant == INT16:
+        flatbuffer.take_uint8(converted)
+    if integer and settings.normalize_embedding and spec.EMBEDDING in part.output:
+        flatbuffer.append_l2_normalization(converted, spec.EMBEDDING)
+    if len(tasks) > 1:
+        signatures = {
+            _signature_of(name, task): network.output_of(name, task) for name, task in tasks.items()
+        }
+        flatbuffer.add_signatures(converted, {key: [output] for key, output in signatures.items()})
+    return flatbuffer.written(converted)
+
+
+def _signature_of(name: str, task: TaskSettings) -> str:
+    return EMBED if task.kind == EMBEDDING else name
 
 
 def _save_graph(
-    network_: keras.Model, folder: Path, tasks: Tasks, image_size: int, channels: int, integer: bool
+    part: keras.Model,
+    folder: Path,
+    tasks: Tasks,
+    variant: str,
+    batch_size: int | None,
+    image_size: int,
+    channels: int,
+    normalised: bool,
 ) -> None:
     """Saves the function that is converted, and its weights.
 
-    For int8 its input is float32, which the converter then turns into uint8: with uint8 from the
-    start, the graph's first operations would stay float. The embedding's normalisation is left
-    out, for the same reason in reverse.
+    For the integer variants its input is float32, which the converter then turns into uint8: with
+    uint8 from the start, the graph's first operations would stay float. The embedding's normalisation
+    is left out there, for the same reason in reverse.
     """
-    dtype = tf.float32 if integer else tf.uint8
-    image_spec = tf.TensorSpec([1, image_size, image_size, 3], dtype, spec.IMAGE)
+    dtype = tf.float32 if variant in _INTEGER else tf.uint8
+    image_spec = tf.TensorSpec([batch_size, image_size, image_size, 3], dtype, spec.IMAGE)
 
     @tf.function(input_signature=[image_spec])
     def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        prepared = preprocessing.prepare_images(image, image_size, channels)
-        outputs = network_(tf.cast(prepared, tf.float32), training=False)
-        return network.add_tails(outputs, tasks, normalise=not integer)
+        # The converter gives a sum over an axis in int16 the range of its terms, which it exceeds.
+        given = preprocessing.grey_of_terms(image) if channels == 1 and variant == INT16 else image
+        prepared = preprocessing.prepare_images(given, image_size, channels)
+        outputs = part(tf.cast(prepared, tf.float32), training=False)
+        return network.add_tails(outputs, tasks, normalised)
 
     module = tf.Module()
-    module.network_variables = [variable.value for variable in network_.variables]
+    module.network_variables = [variable.value for variable in part.variables]
     module.predict = predict
     tf.saved_model.save(module, str(folder), {_SIGNATURE: predict})
 
@@ -116,10 +191,16 @@ def _set_options(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if variant == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if variant == INT8:
+    if variant not in _INTEGER:
+        return
+    converter.representative_dataset = lambda: _calibration_examples(calibration_images)
+    if variant == INT16:
+        int16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [int16]
+    else:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-        converter.representative_dataset = lambda: _calibration_examples(calibration_images)
+        converter.inference_input_type = tf.uint8 if variant == INT8 else tf.int8
+        converter.inference_output_type = tf.float32 if variant == INT8 else tf.int8
 
 
 def _calibration_examples(images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -165,16 +246,22 @@ def _quiet() -> Iterator[None]:
             _log.debug("%s", captured.read().decode(errors="replace"))
 
 
-def _check_variants(variants: Sequence[str]) -> None:
-    unknown = [variant for variant in variants if variant not in VARIANTS]
-    if unknown:
-        raise ValueError(f"TFLite variants are {', '.join(VARIANTS)}; got {', '.join(unknown)}")
+def _check_names(tasks: Tasks) -> None:
+    for name in (_SIGNATURE, EMBED):
+        if name in tasks:
+            raise ValueError(f"a task must not have the name of a signature of all files; got {name!r}")
 
 
 def _check_calibration_images(images: np.ndarray, image_size: int, channels: int) -> None:
     expected = (image_size, image_size, channels)
     if images.dtype != np.uint8 or images.shape[1:] != expected or not len(images):
         raise ValueError(
-            f"int8 needs calibration images, uint8 [n, {image_size}, {image_size}, {channels}] "
-            f"with n > 0; got {images.dtype} {list(images.shape)}"
+            "integer variants need calibration images, uint8 "
+            f"[n, {image_size}, {image_size}, {channels}] with n > 0; got "
+            f"{images.dtype} {list(images.shape)}"
+        )
+    if images.min() == images.max():
+        raise ValueError(
+            "integer variants need calibration images that show something; all pixels of the "
+            f"{len(images)} that came are {images.min()}"
         )

@@ -4,28 +4,39 @@ from dataclasses import dataclass
 
 from kfer.settings.checks import check_choices, check_numbers
 
+#: What TFLite files can compute in.
+TFLITE_VARIANTS = ("float32", "float16", "dynamic_range", "int8", "int8_io", "int16")
+
 
 @dataclass(frozen=True)
 class ExportSettings:
     """What is exported, and how far it may differ from Keras.
 
     Attributes:
-        tflite: Variants to make: "float32", "float16", "dynamic_range", "int8".
+        tflite: Variants to make: "float32", "float16", "dynamic_range", "int8" (uint8 pixels in, float32
+            out), "int8_io" (int8 in and out), "int16" (activations of int16, weights of int8).
+        single_task: Whether each output also has TFLite files of its own, `expression_int8.tflite` for
+            one: MediaPipe Tasks take no others.
+        resizable: Whether TFLite files take any number of images; else one, which more delegates run.
+        normalize_embedding: Whether TFLite files L2-normalise the embedding; else the app must.
         calibration_images: Training images that calibrate int8.
         parity_images: Test images on which every export is compared with Keras.
         max_probability_difference: For the SavedModel and float32 TFLite; also of numbers that are
             regressed, where some are above 1 as a share of the largest.
-        max_accuracy_drop: For int8, in accuracy (0.01 is one point) of the expression or, where it has
-            none, of the first task of classes that has.
+        max_accuracy_drop: Of integer variants, in accuracy (0.01 is one point) of the expression or,
+            where it has none, of the first task of classes that has, and in accuracy of verification.
     """
 
     tflite: tuple[str, ...] = ("float32", "float16", "dynamic_range", "int8")
+    single_task: bool = False
+    resizable: bool = False
+    normalize_embedding: bool = True
     calibration_images: int = 200
     parity_images: int = 500
     max_probability_difference: float = 1e-3
     max_accuracy_drop: float = 0.01
 
     def __post_init__(self) -> None:
-        check_choices(self, ("float32", "float16", "dynamic_range", "int8"), "tflite")
+        check_choices(self, TFLITE_VARIANTS, "tflite")
         check_numbers(self, "at least 1", "calibration_images", "parity_images")
         check_numbers(self, "at least 0", "max_probability_difference", "max_accuracy_drop")

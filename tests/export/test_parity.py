@@ -16,6 +16,16 @@ EXPORTED = {
     "expression": np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]),
     "embedding": np.array([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]]),
 }
+# What pairs are judged by, where no identity is known.
+NO_PAIRS = {
+    "num_pairs": None,
+    "verification_accuracy": None,
+    "reference_verification_accuracy": None,
+    "verification_accuracy_change": None,
+    "tar_at_far_0.01": None,
+    "reference_tar_at_far_0.01": None,
+    "tar_at_far_0.01_change": None,
+}
 
 
 def test_worked_example():
@@ -28,8 +38,13 @@ def test_worked_example():
         "accuracy": pytest.approx(1 / 3),
         "reference_accuracy": pytest.approx(2 / 3),
         "accuracy_change": pytest.approx(-1 / 3),
+        # Right are the first of three; before, the first two: F1 1/2 and 0, and 4/5 and 0.
+        "macro_f1": pytest.approx(1 / 2),
+        "reference_macro_f1": pytest.approx(4 / 5),
+        "macro_f1_change": pytest.approx(-3 / 10),
         "embedding_cosine_min": pytest.approx(0.96),
         "embedding_cosine_mean": pytest.approx(3.96 / 4),
+        **NO_PAIRS,
         "tasks": {},
     }
 
@@ -63,6 +78,9 @@ def test_worked_example_of_further_tasks():
             "accuracy": pytest.approx(1 / 3),
             "reference_accuracy": pytest.approx(2 / 3),
             "accuracy_change": pytest.approx(-1 / 3),
+            "macro_f1": pytest.approx(1 / 2),
+            "reference_macro_f1": pytest.approx(4 / 5),
+            "macro_f1_change": pytest.approx(-3 / 10),
         },
         "votes": {
             "kind": "soft_classes",
@@ -71,6 +89,10 @@ def test_worked_example_of_further_tasks():
             "accuracy": 0.5,
             "reference_accuracy": 0.5,
             "accuracy_change": 0,
+            # The first is right; the third is of the first class too, and told as the second.
+            "macro_f1": pytest.approx(2 / 3),
+            "reference_macro_f1": pytest.approx(2 / 3),
+            "macro_f1_change": 0,
         },
         "units": {"kind": "multi_label", **differences},
         "angles": {
@@ -89,6 +111,25 @@ def test_without_labels_there_is_no_accuracy(labels):
     report = parity_report(REFERENCE, EXPORTED, TASKS, labels)
     assert report["accuracy"] is report["reference_accuracy"] is report["accuracy_change"] is None
     assert report["top_class_agreement"] == 0.75
+
+
+def test_verification_is_compared_on_pairs_of_labelled_people():
+    tasks = {"identity": TASKS["identity"]}
+    # Genuine pairs have the cosines 1 and 0.6; of four impostor pairs the closest has 0.
+    reference = {"embedding": np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-0.8, 0.6], [1.0, 0.0]])}
+    outputs = {"embedding": np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [-0.8, 0.6], [1.0, 0.0]])}
+    labels = {"identity": np.array([0, 0, 1, 1, -1])}
+    report = parity_report(reference, outputs, tasks, labels)
+    assert report["num_pairs"] == 4
+    assert report["reference_verification_accuracy"] == report["reference_tar_at_far_0.01"] == 1
+    # Now one genuine pair has 0, and lies below the threshold, halfway between 0.6 and 0.
+    assert report["verification_accuracy"] <= 3 / 4
+    assert report["verification_accuracy_change"] == report["verification_accuracy"] - 1
+    assert report["tar_at_far_0.01_change"] <= -1 / 2
+    same = parity_report(reference, reference, tasks, labels)
+    assert same["verification_accuracy_change"] == same["tar_at_far_0.01_change"] == 0
+    nowhere = {"embedding": np.full((5, 2), np.nan)}
+    assert parity_report(reference, nowhere, tasks, labels)["verification_accuracy"] is None
 
 
 def test_without_a_task_its_figures_are_missing():
@@ -164,6 +205,21 @@ def test_int8_must_keep_its_accuracy():
     assert check_parity({"float16": {"accuracy_change": -0.5}}, settings) == []
     (reason,) = check_parity({"int8": {"accuracy_change": -0.02}}, settings)
     assert reason.startswith("int8: the accuracy of expression falls by 0.0200; at most 0.01 is allowed")
+
+
+@pytest.mark.parametrize("name", ["int8", "int8_io", "int16", "embedding_int8", "embedding_int8_io"])
+def test_integer_files_must_keep_the_accuracy_of_verification(name):
+    settings = ExportSettings(max_accuracy_drop=0.01)
+    assert check_parity({name: {"verification_accuracy_change": -0.01}}, settings) == []
+    (reason,) = check_parity({name: {"verification_accuracy_change": -0.03}}, settings)
+    assert reason.startswith(f"{name}: the verification accuracy falls by 0.0300; at most 0.01 is")
+    assert check_parity({"float16": {"verification_accuracy_change": -0.03}}, settings) == []
+
+
+def test_files_of_one_output_are_held_to_what_the_others_are():
+    far = {"max_probability_difference": 0.5}
+    assert len(check_parity({"expression_float32": far}, ExportSettings())) == 1
+    assert check_parity({"expression_float16": far}, ExportSettings()) == []
 
 
 def test_without_expressions_int8_must_keep_the_accuracy_of_the_first_task_that_has_one():

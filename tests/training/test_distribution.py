@@ -102,7 +102,13 @@ def run_two(folder: Path, *of_the_second: object) -> tuple[list[subprocess.Popen
             "task": {"type": "worker", "index": index},
         }
         further = of_the_second if index else ()
-        arguments = ("multi_worker", "fixed", folder / f"work_{index}", folder / f"result_{index}.npz", *further)
+        arguments = (
+            "multi_worker",
+            "fixed",
+            folder / f"work_{index}",
+            folder / f"result_{index}.npz",
+            *further,
+        )
         processes.append(start(*arguments, environment={"TF_CONFIG": json.dumps(config)}))
     outputs = [process.communicate(timeout=600)[0] for process in processes]
     return processes, outputs, ports

@@ -4,8 +4,8 @@ A program of its own, because a process cannot change its devices once TensorFlo
 
     python train_on_devices.py STRATEGY WEIGHTING WORK_DIR RESULT [EPOCH_IN_WHICH_IT_DIES]
 
-STRATEGY and WEIGHTING are those of the training's settings; "mirrored" has two logical CPU devices, and "multi_worker"
-needs TF_CONFIG.
+STRATEGY and WEIGHTING are those of the training's settings; "mirrored" has two logical CPU devices, and
+"multi_worker" needs TF_CONFIG.
 """
 
 import dataclasses

@@ -1,0 +1,116 @@
+"""The whole folder of a model: its exports, what describes them, and the proof that they agree."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kfer import spec
+from kfer.export import choice, parity
+from kfer.export.description import write_labels, write_model_json
+from kfer.export.fresh import run_in_fresh_process
+from kfer.export.network import exported_tasks, keras_outputs, output_of
+from kfer.export.saved_model import save_saved_model
+from kfer.export.tflite import save_tflite
+from kfer.input_pipeline import Decoded
+from kfer.settings import ExportSettings
+from kfer.settings.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the exports compare with Keras.
+
+    Attributes:
+        parity: The `parity_report` of each, "saved_model" or the TFLite file's name without its ending.
+        reasons: Why they are not near enough; empty where they are.
+    """
+
+    parity: dict[str, dict[str, Any]]
+    reasons: list[str]
+
+
+def write_model(
+    folder: Path,
+    name: str,
+    model: keras.Model,
+    tasks: Tasks,
+    settings: ExportSettings,
+    train: Decoded,
+    test: Decoded,
+    evaluation: Mapping[str, Any],
+) -> Comparison:
+    """Writes all that leaves kfer of a network, and compares each export with Keras in a fresh process.
+
+    Args:
+        folder: Where to write: the SavedModel, `<variant>.tflite`, labels.txt, and model.json.
+        name: The model's name.
+        model: The trained network.
+        tasks: What it was trained for.
+        settings: What is exported, and how near to Keras it must be.
+        train: The training split, which calibrates integer variants.
+        test: The test split, of which exports are compared on some.
+        evaluation: The Evaluator's report.
+
+    Raises:
+        ValueError: What `save_saved_model` and `save_tflite` refuse.
+        RuntimeError: An export does not run.
+    """
+    tasks = exported_tasks(model, tasks)
+    image_size, channels = test.images.shape[2], test.images.shape[3]
+    _log.info("  exporting the SavedModel")
+    save_saved_model(model, folder, tasks, image_size, channels)
+    calibration = choice.for_calibration(train, settings.calibration_images)
+    images = _taken(train, calibration)
+    files = save_tflite(model, folder, tasks, settings, images, image_size, channels)
+    exports: dict[str, tuple[Path, Tasks]] = {parity.SAVED_MODEL: (folder, tasks)}
+    exports |= {export: (file.path, file.tasks) for export, file in files.items()}
+    chosen = choice.for_parity(test, settings.parity_images)
+    images = _taken(test, chosen)
+    labels = {task: test.label(task_.feature or task)[chosen] for task, task_ in tasks.items()}
+    reference = keras_outputs(model, tasks, images)
+    reports = {}
+    for export, (place, its_tasks) in exports.items():
+        _log.info("  comparing %s with Keras on %d images in a fresh process", export, len(images))
+        said = dict(run_in_fresh_process(place, np.broadcast_to(images, (*images.shape[:3], 3))))
+        if spec.EMBEDDING in said and place != folder and not settings.normalize_embedding:
+            lengths = np.linalg.norm(said[spec.EMBEDDING], axis=1, keepdims=True)
+            said[spec.EMBEDDING] = said[spec.EMBEDDING] / lengths
+        names = [output_of(task, task_) for task, task_ in its_tasks.items()]
+        expected = {output: reference[output] for output in names}
+        reports[export] = parity.parity_report(expected, said, its_tasks, labels)
+    if spec.EXPRESSION in tasks:
+        write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
+    write_model_json(
+        folder / "model.json",
+        name=name,
+        image_size=image_size,
+        channels=channels,
+        tasks=tasks,
+        temperatures=_temperatures(evaluation["calibration"]),
+        embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
+        verification=evaluation["threshold"],
+        metrics=evaluation["metrics"],
+        parity=reports,
+    )
+    return Comparison(reports, parity.check_parity(reports, settings))
+
+
+def _taken(examples: Decoded, positions: np.ndarray) -> np.ndarray:
+    """Images of a split that may lie on a disk, uint8 `[n, size, size, channels]`."""
+    return np.stack([examples.images[position] for position in positions])
+
+
+def _temperatures(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """By task, those that the validation split determines."""
+    return {
+        task: found["temperature"]
+        for task, found in calibration.items()
+        if found["temperature"] is not None
+    }
