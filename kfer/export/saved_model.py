@@ -4,12 +4,14 @@ import tempfile
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kfer import preprocessing, spec
 from kfer.export import network
 from kfer.export.description import write_labels
-from kfer.settings.tasks import Tasks
+from kfer.export.warmup import write_warmup
+from kfer.settings.tasks import EMBEDDING, Tasks
 
 
 def save_saved_model(
@@ -25,13 +27,15 @@ def save_saved_model(
     files; "image_tensor" takes `images`, RGB uint8 `[n, height, width, 3]` of any size. Both give
     float32 outputs by the task's name: of classes and soft classes, probabilities `[n, num_classes]`; of
     several labels, the probability of each, `[n, num_labels]`; of a regression, `[n, num_numbers]`; of
-    identity "embedding", L2-normalised `[n, embedding_size]`.
+    identity "embedding", L2-normalised `[n, embedding_size]`. "embed" is "serving_default" with the
+    embedding alone.
 
     Args:
         model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to the
             logits or numbers of each task by its name, and "embedding".
-        folder: Where to write: saved_model.pb, variables/ and, where expression is a task,
-            assets/labels.txt.
+        folder: Where to write: saved_model.pb, variables/, where expression is a task
+            assets/labels.txt, and assets.extra/ with a request for each signature, which TensorFlow
+            Serving warms the model up with.
         tasks: What it was trained for; those that it has no output for are left out.
         image_size: Height and width of the network's input in pixels.
         channels: 1 for grey, 3 for RGB.
@@ -50,8 +54,17 @@ def save_saved_model(
             "serving_default": served.of_bytes,
             "image_tensor": served.of_tensor,
         }
+        image = np.zeros((image_size, image_size, 3), np.uint8)
+        requests: dict[str, dict[str, np.ndarray | list[bytes]]] = {
+            "serving_default": {"image_bytes": [tf.io.encode_png(image).numpy()]},
+            "image_tensor": {"images": image[np.newaxis]},
+        }
+        if hasattr(served, "embed"):
+            signatures["embed"] = served.embed
+            requests["embed"] = requests["serving_default"]
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(served, str(folder), signatures, options)
+        write_warmup(folder, requests)
 
 
 class _ServedModel(tf.Module):
@@ -78,6 +91,13 @@ class _ServedModel(tf.Module):
         def of_tensor(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return predict(preprocessing.prepare_images(images, image_size, channels))
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+        def embed(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = predict(_decode(image_bytes, image_size, channels))
+            return {spec.EMBEDDING: outputs[spec.EMBEDDING]}
+
+        if any(task.kind == EMBEDDING for task in tasks.values()):
+            self.embed = embed
         self.of_bytes = of_bytes
         self.of_tensor = of_tensor
 

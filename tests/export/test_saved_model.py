@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kfer import export, preprocessing
 from kfer.settings import TaskSettings
@@ -76,6 +77,37 @@ def test_bytes_that_do_not_decode_are_named(loaded, grey):
         loaded.signatures["serving_default"](image_bytes=items)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"no whole JPEG.*\[0\]"):
         loaded.signatures["serving_default"](image_bytes=tf.constant([b""]))
+
+
+def test_embeddings_have_a_signature_of_their_own(loaded, grey):
+    encoded = tf.constant([png(image) for image in grey.rgb[:3]])
+    found = loaded.signatures["embed"](image_bytes=encoded)
+    assert set(found) == {"embedding"}
+    whole = loaded.signatures["serving_default"](image_bytes=encoded)
+    np.testing.assert_array_equal(found["embedding"], whole["embedding"])
+
+
+def test_without_an_embedding_there_is_no_signature_of_it(only_expression, tmp_path):
+    toy = only_expression
+    export.save_saved_model(toy.model, tmp_path, toy.tasks, toy.size, toy.channels)
+    assert set(tf.saved_model.load(str(tmp_path)).signatures) == {"serving_default", "image_tensor"}
+    assert set(warmup_requests(tmp_path)) == {"serving_default", "image_tensor"}
+
+
+def warmup_requests(folder):
+    records = tf.data.TFRecordDataset(str(folder / "assets.extra" / "tf_serving_warmup_requests"))
+    logs = [PredictionLog.FromString(record.numpy()) for record in records]
+    requests = [log.predict_log.request for log in logs]
+    return {request.model_spec.signature_name: request.inputs for request in requests}
+
+
+def test_each_signature_answers_its_warm_up_request(folder, loaded):
+    requests = warmup_requests(folder)
+    assert set(requests) == {"serving_default", "image_tensor", "embed"}
+    for name, inputs in requests.items():
+        given = {key: tf.constant(tf.make_ndarray(value)) for key, value in inputs.items()}
+        outputs = loaded.signatures[name](**given)
+        assert all(len(output) == 1 for output in outputs.values())
 
 
 def test_no_images_give_no_outputs(loaded):
