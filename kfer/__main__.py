@@ -17,11 +17,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="train, judge, export and push a network, as `python -m kfer.pipeline` does",
         add_help=False,
     )
+    commands.add_parser(
+        "export",
+        help="export and push the network of a pipeline that has run; with --bundle ZIP also as one file",
+        add_help=False,
+    )
     options, rest = parser.parse_known_args(arguments)
-    assert options.command == "pipeline"
     from kfer.pipeline.__main__ import main as run_pipeline
 
-    return run_pipeline(rest)
+    # What the last run trained and judged serves, whatever the settings of the exports are now.
+    return run_pipeline(["--from-node", "InfraValidator", *rest] if options.command == "export" else rest)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,23 @@ def named_if_damaged(path: Path, advice: str) -> Iterator[None]:
         raise DamagedError(f"{path} is damaged ({error}): {advice}") from error
 
 
+def check_new(path: Path, ending: str) -> None:
+    """Checks that a file can be written without replacing one that somebody may need.
+
+    Args:
+        path: Where it shall be.
+        ending: What its name must end in (".zip").
+
+    Raises:
+        FileExistsError: Something is there.
+        ValueError: It has another ending.
+    """
+    if path.suffix != ending:
+        raise ValueError(f"the file's name must end in {ending}; got {path}")
+    if path.exists():
+        raise FileExistsError(f"{path} exists; name another file, or delete it")
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that is whole or not there."""
     write_text(path, json.dumps(content, indent=1))

@@ -19,6 +19,13 @@ def test_pipeline_takes_its_own_arguments():
     assert "did you mean training.epochs?" in process.stderr
 
 
+def test_export_needs_a_pipeline_that_has_run(tmp_path):
+    command = [sys.executable, "-m", "kfer", "export"]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert "ExampleGen" in process.stderr or "no" in process.stderr, process.stderr
+
+
 def test_an_unknown_command_names_those_there_are():
     process = run("pipelin")
     assert process.returncode == 2

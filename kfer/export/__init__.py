@@ -1,5 +1,6 @@
 """What leaves kfer: a SavedModel, TFLite files, what describes them, and the proof that they agree."""
 
+from kfer.export.bundle import write_bundle as write_bundle
 from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
 from kfer.export.network import exported_tasks as exported_tasks

@@ -1,7 +1,7 @@
 """The whole folder of a model: its exports, what describes them, and the proof that they agree."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from kfer import spec
 from kfer.export import choice, parity
+from kfer.export.card import write_card
 from kfer.export.description import write_labels, write_model_json
 from kfer.export.fresh import run_in_fresh_process
 from kfer.export.network import exported_tasks, keras_outputs, output_of
@@ -45,11 +46,13 @@ def write_model(
     train: Decoded,
     test: Decoded,
     evaluation: Mapping[str, Any],
+    sources: Sequence[str] = (),
 ) -> Comparison:
     """Writes all that leaves kfer of a network, and compares each export with Keras in a fresh process.
 
     Args:
-        folder: Where to write: the SavedModel, `<variant>.tflite`, labels.txt, and model.json.
+        folder: Where to write: the SavedModel, `<variant>.tflite`, labels.txt, MODEL_CARD.md and
+            model.json.
         name: The model's name.
         model: The trained network.
         tasks: What it was trained for.
@@ -57,6 +60,7 @@ def write_model(
         train: The training split, which calibrates integer variants.
         test: The test split, of which exports are compared on some.
         evaluation: The Evaluator's report.
+        sources: The sources' names, in the order of `train.source`.
 
     Raises:
         ValueError: What `save_saved_model` and `save_tflite` refuse.
@@ -87,6 +91,10 @@ def write_model(
         reports[export] = parity.parity_report(expected, said, its_tasks, labels)
     if spec.EXPRESSION in tasks:
         write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
+    counts = np.bincount(train.source, minlength=len(sources))
+    trained_on = {source: int(count) for source, count in zip(sources, counts, strict=False)}
+    card = folder / "MODEL_CARD.md"
+    write_card(card, name, tasks, settings, image_size, trained_on, evaluation, reports)
     write_model_json(
         folder / "model.json",
         name=name,

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kfer.console import log_to_console
+from kfer.files import check_new
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
 from kfer.pipeline.runner import ComponentError, RunResult, exclusive, run, select
-from kfer.pipeline.summary import peak_memory_gb, summary_rows
+from kfer.pipeline.summary import peak_memory_gb, read, summary_rows
 from kfer.settings import PipelineSettings, dotted
 from kfer.settings.checks import check
 
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root = root.with_name(f"{root.name}-worker-{worker}")
         if options.list_runs or options.show is not None:
             return _inspect(root, options)
+        if options.bundle:
+            check_new(Path(options.bundle), ".zip")
         with exclusive(root):
             return _run(settings, root, options, is_chief=not worker)
     except ComponentError as error:
@@ -64,6 +67,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     parser.add_argument("--pipeline-root", help="folder of runs and artifacts [pipeline_output/<name>]")
     parser.add_argument("--from-node", metavar="NAME", help="run this component and what follows from it")
     parser.add_argument("--to-node", metavar="NAME", help="run this component and what it needs")
+    parser.add_argument(
+        "--bundle", metavar="ZIP", help="also write what mobile developers need of the pushed model here"
+    )
     parser.add_argument("--no-cache", action="store_true", help="run everything again from its start")
     parser.add_argument("--list-runs", action="store_true", help="list the runs of the pipeline root")
     parser.add_argument(
@@ -135,6 +141,8 @@ def _run(
     finally:
         store.close()
     rows = summary_rows(settings, result)
+    if options.bundle:
+        rows.append(("Bundle", _bundle(result, Path(options.bundle))))
     report = _report(settings, root, result)
     if report is not None:
         rows.append(("Report", _short(report)))
@@ -151,6 +159,17 @@ def _report(settings: PipelineSettings, root: Path, result: RunResult) -> Path |
     from kfer.pipeline import report
 
     return report.update(settings, root, result)
+
+
+def _bundle(result: RunResult, path: Path) -> str:
+    from kfer.export import write_bundle
+
+    pushed = read(result, "Pusher", "pushed_model", "pushed.json")
+    if not pushed or not pushed["path"]:
+        reasons = "; ".join(pushed["reasons"]) if pushed else "the Pusher did not run"
+        raise ComponentError(f"no bundle was written, for no model was pushed: {reasons}")
+    write_bundle(Path(pushed["path"]), path)
+    return f"{_short(path)} ({path.stat().st_size / 1e6:.2f} MB)"
 
 
 def _short(path: Path) -> str:

@@ -25,6 +25,8 @@ class ExportSettings:
             regressed, where some are above 1 as a share of the largest.
         max_accuracy_drop: Of integer variants, in accuracy (0.01 is one point) of the expression or,
             where it has none, of the first task of classes that has, and in accuracy of verification.
+        data_license: What MODEL_CARD.md says of the licence of the training data.
+        intended_use: What it says that the model is for; empty for a general text.
     """
 
     tflite: tuple[str, ...] = ("float32", "float16", "dynamic_range", "int8")
@@ -35,6 +37,8 @@ class ExportSettings:
     parity_images: int = 500
     max_probability_difference: float = 1e-3
     max_accuracy_drop: float = 0.01
+    data_license: str = ""
+    intended_use: str = ""
 
     def __post_init__(self) -> None:
         check_choices(self, TFLITE_VARIANTS, "tflite")

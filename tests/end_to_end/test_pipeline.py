@@ -168,6 +168,24 @@ def test_a_second_run_is_cached_quick_and_without_tensorflow(folder: Path):
     assert loaded.stdout.endswith("False\n")
 
 
+def test_a_network_is_exported_again_in_other_files(folder: Path):
+    export = [sys.executable, "-m", "kfer", "export", *SMALL, "--bundle", "out/faces.zip"]
+    other = ["--export.tflite", "int8,int8_io", "--export.single_task", "true", "--serving_dir", "other"]
+    process = subprocess.run([*export, *other], cwd=folder, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "Trainer" not in process.stdout
+    assert re.search(r"Bundle +out/faces\.zip \(\d\.\d+ MB\)", process.stdout)
+    with zipfile.ZipFile(folder / "out" / "faces.zip") as archive:
+        names = {name.removeprefix("synthetic-1/") for name in archive.namelist()}
+    outputs = ("", "expression_", "embedding_")
+    files = {f"{output}{variant}.tflite" for output in outputs for variant in ("int8", "int8_io")}
+    assert names >= {"model.json", "labels.txt", "MODEL_CARD.md", *files}
+    assert not [name for name in names if name.startswith(("variables", "saved_model", "assets"))]
+    again = subprocess.run([*export, *other], cwd=folder, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "faces.zip exists; name another file, or delete it" in again.stderr
+
+
 def test_runs_are_listed_and_shown(folder: Path):
     listed = run(folder, "--list-runs").stdout
     assert re.search(r"^1 +synthetic +COMPLETE", listed, re.MULTILINE)

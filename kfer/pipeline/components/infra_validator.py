@@ -43,6 +43,7 @@ def infra_validator(
         train,
         test,
         json.loads((evaluation.path / "evaluation.json").read_text()),
+        transformed_examples.labels()["sources"],
     )
     record = {"parity": found.parity, "reasons": found.reasons}
     (infra_blessing.path / "parity.json").write_text(json.dumps(record, indent=1))

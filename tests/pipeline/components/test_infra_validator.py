@@ -65,6 +65,8 @@ def test_what_is_pushed_says_what_every_output_is(
     )
     model, examples = Model(tmp_path / "model"), TransformedExamples(tmp_path / "examples")
     write_network(model)
+    examples.path.mkdir()
+    examples.write_labels({"sources": ["drawn", "found"]})
     write_split(examples.split("train"), 4)
     write_split(examples.split("test"), 6)
     evaluation = made(ModelEvaluation, tmp_path / "evaluation")
@@ -94,6 +96,8 @@ def test_what_is_pushed_says_what_every_output_is(
     }
     assert described["embedding_size"] == 3
     assert (serving.path / "labels.txt").read_text() == "calm\nglad\n"
+    card = (serving.path / "MODEL_CARD.md").read_text()
+    assert "- drawn: 2 training images.\n- found: 2 training images." in card
     parity = json.loads((blessing.path / "parity.json").read_text())["parity"]["saved_model"]
     assert parity["num_images"] == 6 and parity["accuracy_change"] == 0
     assert parity["tasks"]["angles"]["max_difference"] < 1e-2

@@ -1,0 +1,166 @@
+"""MODEL_CARD.md: what a model is for, what it was trained on, how good it is and where it is not.
+
+The sections are those of Mitchell et al. 2019, "Model Cards for Model Reporting".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import kfer
+from kfer.export.network import output_of
+from kfer.settings import ExportSettings, TaskSettings
+from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, SOFT_CLASSES, Tasks
+
+_MEANINGS = {
+    CLASSES: "the probability of each class: {names}",
+    SOFT_CLASSES: "the share of each class: {names}",
+    MULTI_LABEL: "the probability of each label: {names}",
+    REGRESSION: "numbers in the unit of the labels: {names}",
+    EMBEDDING: "a vector of length 1; the cosine of two of them says how alike two faces are",
+}
+_OF_TASKS = ("task", "figure", "value", "95 % interval", "on")
+_OF_SLICES = ("task", "by", "slice", "figure", "value", "95 % interval", "images")
+_OF_EXPORTS = (
+    "export",
+    "images",
+    "largest difference of a probability",
+    "same top class",
+    "accuracy, change",
+    "macro F1, change",
+    "lowest cosine",
+    "verification accuracy, change",
+)
+_LIMITS = """\
+- It was judged on the images that are told above. Other cameras, light, ages or crops of the face may
+  give other figures: measure on your own images before you rely on it.
+- It sees one face, upright, cut out as the training images were. It finds no faces.
+- An expression is not a feeling: the labels say how people called a picture, not what somebody felt.
+- Slices with few images are marked; nothing can be said of groups that are not listed."""
+_INTENDED = """\
+Research and products that tell expressions, or whether two pictures show one person, with the consent
+of who is seen. Not for decisions about people that nobody checks, nor for identification in public."""
+
+
+def write_card(
+    path: Path,
+    name: str,
+    tasks: Tasks,
+    settings: ExportSettings,
+    image_size: int,
+    sources: Mapping[str, int],
+    evaluation: Mapping[str, Any],
+    parity: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Writes the card of a model.
+
+    Args:
+        path: Where to write.
+        name: The model's name.
+        tasks: What the exports have an output for, from `exported_tasks`.
+        settings: What the card says that no figure can.
+        image_size: Height and width of the network's input in pixels.
+        sources: Training images by the name of their source.
+        evaluation: The Evaluator's report.
+        parity: The `parity_report` of each export.
+    """
+    threshold = evaluation.get("threshold")
+    outputs = [
+        f"- `{output_of(task, its)}`: {_MEANINGS[its.kind].format(names=', '.join(its.names))}."
+        for task, its in tasks.items()
+    ]
+    if threshold:
+        outputs.append(
+            f"\nTwo pictures count as one person from a cosine of {threshold['threshold']:.3f}. It was "
+            "chosen on held-out people of the validation split for a false accept rate of "
+            f"{threshold['false_accept_rate']:g}, where {threshold['true_accept_rate']:.1%} of genuine "
+            "pairs were accepted."
+        )
+    images = [f"- {source}: {count:,} training images." for source, count in sources.items()]
+    licence = settings.data_license or "not stated (export.data_license of the pipeline's settings)"
+    parts = {
+        f"Model card: {name}": [
+            f"A network for faces of {image_size} pixels, trained, judged and exported with kfer "
+            f"{kfer.__version__}.",
+        ],
+        "Outputs": outputs,
+        "Data": [*images, f"\nLicence of the data: {licence}."],
+        "Figures": _table(
+            ("task", "figure", "value", "95 % interval", "on"), _figures(evaluation, tasks)
+        ),
+        "Slices": _table(
+            ("task", "by", "slice", "figure", "value", "95 % interval", "images"), _slices(evaluation)
+        ),
+        "Exports against the Keras network": [
+            *_table(_OF_EXPORTS, _exports(parity)),
+            "\nChanges are in points; a negative one is a loss.",
+        ],
+        "Intended use": [settings.intended_use or _INTENDED],
+        "Limits": [_LIMITS],
+    }
+    text = "\n\n".join(
+        f"{'#' if not index else '##'} {title}\n\n" + "\n".join(lines)
+        for index, (title, lines) in enumerate(parts.items())
+        if lines
+    )
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _figures(evaluation: Mapping[str, Any], tasks: Tasks) -> Iterable[Sequence[str]]:
+    for task, found in evaluation.get("tasks", {}).items():
+        count = _judged_on(found, tasks.get(task))
+        for figure, interval in found.get("intervals", {}).items():
+            yield task, figure.replace("_", " "), _number(interval["value"]), _interval(interval), count
+
+
+def _judged_on(found: Mapping[str, Any], task: TaskSettings | None) -> str:
+    if task is not None and task.kind == EMBEDDING:
+        return f"{found['num_pairs']:,} pairs"
+    return f"{found['num_examples']:,} images"
+
+
+def _slices(evaluation: Mapping[str, Any]) -> Iterable[Sequence[str]]:
+    for part in evaluation.get("slices", ()):
+        few = " (few)" if part["small"] else ""
+        for figure, interval in part["figures"].items():
+            yield (
+                part["task"],
+                part["attribute"],
+                str(part["slice"]),
+                figure.replace("_", " "),
+                _number(interval["value"]),
+                _interval(interval),
+                f"{part['num_examples']:,}{few}",
+            )
+
+
+def _exports(parity: Mapping[str, Mapping[str, Any]]) -> Iterable[Sequence[str]]:
+    for name, report in parity.items():
+        yield (
+            "SavedModel" if name == "saved_model" else f"{name}.tflite",
+            f"{report['num_images']:,}",
+            _number(report.get("max_probability_difference"), "{:.2g}"),
+            _number(report.get("top_class_agreement")),
+            _number(report.get("accuracy_change"), "{:+.2f}", 100),
+            _number(report.get("macro_f1_change"), "{:+.2f}", 100),
+            _number(report.get("embedding_cosine_min"), "{:.4f}"),
+            _number(report.get("verification_accuracy_change"), "{:+.2f}", 100),
+        )
+
+
+def _number(value: float | None, form: str = "{:.3f}", factor: float = 1) -> str:
+    return "" if value is None else form.format(factor * value)
+
+
+def _interval(interval: Mapping[str, float | None]) -> str:
+    if interval["low"] is None or interval["high"] is None:
+        return ""
+    return f"{interval['low']:.3f} to {interval['high']:.3f}"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown; nothing where there is no row."""
+    rows = list(rows)
+    if not rows:
+        return []
+    return [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)]

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+from kfer.export.card import write_card
+from kfer.settings import ExportSettings, TaskSettings
+
+TASKS = {
+    "expression": TaskSettings(names=("calm", "glad")),
+    "identity": TaskSettings("embedding"),
+    "gaze": TaskSettings("regression", ("yaw",)),
+}
+INTERVAL = {"value": 0.5, "low": 0.4, "high": 0.625}
+EVALUATION = {
+    "threshold": {"threshold": 0.4567, "false_accept_rate": 0.01, "true_accept_rate": 0.75},
+    "tasks": {
+        "expression": {"num_examples": 1200, "intervals": {"accuracy": INTERVAL}},
+        "identity": {"num_pairs": 6000, "intervals": {"accuracy": INTERVAL}},
+    },
+    "slices": [
+        {
+            "attribute": "pose",
+            "slice": "left",
+            "task": "expression",
+            "num_examples": 12,
+            "small": True,
+            "figures": {"accuracy": INTERVAL, "macro_f1": {"value": None, "low": None, "high": None}},
+        }
+    ],
+}
+PARITY = {
+    "saved_model": {"num_images": 500, "max_probability_difference": 0.0},
+    "int8": {
+        "num_images": 500,
+        "max_probability_difference": 0.0312,
+        "top_class_agreement": 0.98,
+        "accuracy_change": -0.0042,
+        "verification_accuracy_change": 0.001,
+        "embedding_cosine_min": 0.9931,
+    },
+}
+
+
+def card(folder: Path, settings: ExportSettings, evaluation: dict) -> str:
+    path = folder / "MODEL_CARD.md"
+    sources = {"fer2013": 28_709, "lfw": 9_617}
+    write_card(path, "faces", TASKS, settings, 48, sources, evaluation, PARITY)
+    return path.read_text()
+
+
+def test_the_card_says_what_a_model_is(tmp_path: Path) -> None:
+    text = card(tmp_path, ExportSettings(data_license="CC BY 4.0", intended_use="Plays."), EVALUATION)
+    assert text.startswith("# Model card: faces\n\nA network for faces of 48 pixels")
+    for line in (
+        "- `expression`: the probability of each class: calm, glad.",
+        "- `embedding`: a vector of length 1; the cosine of two of them says how alike two faces are.",
+        "- `gaze`: numbers in the unit of the labels: yaw.",
+        "- fer2013: 28,709 training images.",
+        "Licence of the data: CC BY 4.0.",
+        "| expression | accuracy | 0.500 | 0.400 to 0.625 | 1,200 images |",
+        "| identity | accuracy | 0.500 | 0.400 to 0.625 | 6,000 pairs |",
+        "| expression | pose | left | accuracy | 0.500 | 0.400 to 0.625 | 12 (few) |",
+        "| SavedModel | 500 | 0 |  |  |  |  |  |",
+        "| int8.tflite | 500 | 0.031 | 0.980 | -0.42 |  | 0.9931 | +0.10 |",
+        "## Intended use\n\nPlays.",
+    ):
+        assert f"{line}\n" in text, line
+    assert "a cosine of 0.457. It was chosen on held-out people" in text
+    assert "where 75.0% of genuine pairs were accepted" in text
+
+
+def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
+    text = card(tmp_path, ExportSettings(), {"threshold": None, "tasks": {}, "slices": []})
+    assert "## Slices" not in text and "## Figures" not in text
+    assert "not stated (export.data_license" in text
+    assert "## Intended use\n\nResearch and products" in text
