@@ -1,5 +1,6 @@
 """The whole folder of a model: its exports, what describes them, and the proof that they agree."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from kfer.input_pipeline import Decoded
 from kfer.settings import ExportSettings
 from kfer.settings.tasks import Tasks
 
+_WORST_LAYERS = 5
 _log = logging.getLogger(__name__)
 
 
@@ -89,6 +91,9 @@ def write_model(
         names = [output_of(task, task_) for task, task_ in its_tasks.items()]
         expected = {output: reference[output] for output in names}
         reports[export] = parity.parity_report(expected, said, its_tasks, labels)
+        if export in files:
+            worst = files[export].noise[:_WORST_LAYERS]
+            reports[export]["worst_layers"] = [dataclasses.asdict(layer) for layer in worst]
     if spec.EXPRESSION in tasks:
         write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
     counts = np.bincount(train.source, minlength=len(sources))

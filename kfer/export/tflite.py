@@ -18,12 +18,15 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kfer import preprocessing, spec
 from kfer.export import flatbuffer, network
+from kfer.export.noise import LayerNoise, layer_noise
 from kfer.settings import ExportSettings, TaskSettings
 from kfer.settings.tasks import EMBEDDING, Tasks
 
 INT8, INT8_IO, INT16 = "int8", "int8_io", "int16"
 _INTEGER = (INT8, INT8_IO, INT16)
 _SIGNATURE = "serving_default"
+# How many images the noise of int8 is measured on.
+_NOISE_IMAGES = 8
 #: The signature of the embedding alone.
 EMBED = "embed"
 _UNSUPPORTED = re.compile(r"(?:TF Select|Custom) ops: ([^\n]+)")
@@ -38,11 +41,13 @@ class TFLiteFile:
         path: Its place.
         variant: What it computes in, "int8" for one.
         tasks: What it has an output for.
+        noise: What int8 loses in each layer, the worst first; of other variants nothing.
     """
 
     path: Path
     variant: str
     tasks: Tasks
+    noise: list[LayerNoise]
 
 
 def save_tflite(
@@ -101,87 +106,90 @@ def save_tflite(
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for prefix, chosen in parts.items():
-        part = network.without_tails(model, chosen)
         with tempfile.TemporaryDirectory() as temporary:
+            part = _Part(
+                network.without_tails(model, chosen),
+                *(chosen, settings, calibration_images, image_size, channels, Path(temporary)),
+            )
             for variant in settings.tflite:
-                content = _made(
-                    part, chosen, variant, settings, calibration_images, image_size, channels, temporary
-                )
+                content = part.converted(variant)
+                # Files of one output have the layers of the whole one.
+                noise = part.noise() if variant == INT8 and not prefix else []
                 name = prefix + variant
-                files[name] = TFLiteFile(folder / f"{name}.tflite", variant, chosen)
+                files[name] = TFLiteFile(folder / f"{name}.tflite", variant, chosen, noise)
                 files[name].path.write_bytes(content)
                 _log.info("  %s: %.2f MB", files[name].path.name, len(content) / 1e6)
     return files
 
 
-def _made(
-    part: keras.Model,
-    tasks: Tasks,
-    variant: str,
-    settings: ExportSettings,
-    calibration_images: np.ndarray,
-    image_size: int,
-    channels: int,
-    temporary: str,
-) -> bytes:
-    integer = variant in _INTEGER
-    # int8 appends the normalisation afterwards, others have it in the graph.
-    normalised = settings.normalize_embedding and not integer
-    kind = INT16 if variant == INT16 else "integer" if integer else "float"
-    graph_folder = Path(temporary) / kind
-    if not graph_folder.exists():
-        batch_size = None if settings.resizable else 1
-        _save_graph(part, graph_folder, tasks, variant, batch_size, image_size, channels, normalised)
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(graph_folder))
-    _set_options(converter, variant, calibration_images)
-    converted = flatbuffer.read(_convert(converter, variant))
-    if variant == INT16:
-        flatbuffer.take_uint8(converted)
-    if integer and settings.normalize_embedding and spec.EMBEDDING in part.output:
-        flatbuffer.append_l2_normalization(converted, spec.EMBEDDING)
-    if len(tasks) > 1:
-        signatures = {
-            _signature_of(name, task): network.output_of(name, task) for name, task in tasks.items()
-        }
-        flatbuffer.add_signatures(converted, {key: [output] for key, output in signatures.items()})
-    return flatbuffer.written(converted)
+@dataclass(frozen=True)
+class _Part:
+    """The network up to some of its outputs, as TFLite's converter takes it."""
+
+    network: keras.Model
+    tasks: Tasks
+    settings: ExportSettings
+    calibration_images: np.ndarray
+    image_size: int
+    channels: int
+    temporary: Path
+
+    def converted(self, variant: str) -> bytes:
+        """The file of a variant."""
+        converted = flatbuffer.read(_convert(self._converter(variant), variant))
+        if variant == INT16:
+            flatbuffer.take_uint8(converted)
+        outputs = {_signature_of(*task): network.output_of(*task) for task in self.tasks.items()}
+        if variant in _INTEGER and self.settings.normalize_embedding and EMBED in outputs:
+            flatbuffer.append_l2_normalization(converted, spec.EMBEDDING)
+        if len(outputs) > 1:
+            flatbuffer.add_signatures(converted, {key: [output] for key, output in outputs.items()})
+        return flatbuffer.written(converted)
+
+    def noise(self) -> list[LayerNoise]:
+        """What int8 loses in each layer, the worst first."""
+        examples = _calibration_examples(self.calibration_images[:_NOISE_IMAGES])
+        images = [example[spec.IMAGE] for example in examples]
+        with _quiet():
+            return layer_noise(self._converter(INT8), images)
+
+    def _converter(self, variant: str) -> tf.lite.TFLiteConverter:
+        kind = INT16 if variant == INT16 else "integer" if variant in _INTEGER else "float"
+        folder = self.temporary / kind
+        if not folder.exists():
+            self._save_graph(folder, variant)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+        _set_options(converter, variant, self.calibration_images)
+        return converter
+
+    def _save_graph(self, folder: Path, variant: str) -> None:
+        """Saves the function that is converted, and its weights.
+
+        For the integer variants its input is float32, which the converter then turns into uint8: with
+        uint8 from the start, the graph's first operations would stay float. The embedding's
+        normalisation is left out there, for the same reason in reverse.
+        """
+        integer, size, channels = variant in _INTEGER, self.image_size, self.channels
+        batch_size = None if self.settings.resizable else 1
+        dtype = tf.float32 if integer else tf.uint8
+        normalised = self.settings.normalize_embedding and not integer
+
+        @tf.function(input_signature=[tf.TensorSpec([batch_size, size, size, 3], dtype, spec.IMAGE)])
+        def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
+            # The converter gives a sum over an axis in int16 the range of its terms, which it exceeds.
+            given = preprocessing.grey_of_terms(image) if channels == 1 and variant == INT16 else image
+            prepared = preprocessing.prepare_images(given, size, channels)
+            outputs = self.network(tf.cast(prepared, tf.float32), training=False)
+            return network.add_tails(outputs, self.tasks, normalised)
+
+        module = tf.Module()
+        module.network_variables = [variable.value for variable in self.network.variables]
+        module.predict = predict
+        tf.saved_model.save(module, str(folder), {_SIGNATURE: predict})
 
 
 def _signature_of(name: str, task: TaskSettings) -> str:
     return EMBED if task.kind == EMBEDDING else name
-
-
-def _save_graph(
-    part: keras.Model,
-    folder: Path,
-    tasks: Tasks,
-    variant: str,
-    batch_size: int | None,
-    image_size: int,
-    channels: int,
-    normalised: bool,
-) -> None:
-    """Saves the function that is converted, and its weights.
-
-    For the integer variants its input is float32, which the converter then turns into uint8: with
-    uint8 from the start, the graph's first operations would stay float. The embedding's normalisation
-    is left out there, for the same reason in reverse.
-    """
-    dtype = tf.float32 if variant in _INTEGER else tf.uint8
-    image_spec = tf.TensorSpec([batch_size, image_size, image_size, 3], dtype, spec.IMAGE)
-
-    @tf.function(input_signature=[image_spec])
-    def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The converter gives a sum over an axis in int16 the range of its terms, which it exceeds.
-        given = preprocessing.grey_of_terms(image) if channels == 1 and variant == INT16 else image
-        prepared = preprocessing.prepare_images(given, image_size, channels)
-        outputs = part(tf.cast(prepared, tf.float32), training=False)
-        return network.add_tails(outputs, tasks, normalised)
-
-    module = tf.Module()
-    module.network_variables = [variable.value for variable in part.variables]
-    module.predict = predict
-    tf.saved_model.save(module, str(folder), {_SIGNATURE: predict})
 
 
 def _set_options(
