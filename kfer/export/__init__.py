@@ -3,6 +3,8 @@
 from kfer.export.bundle import write_bundle as write_bundle
 from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
+from kfer.export.metadata import read_metadata as read_metadata
+from kfer.export.metadata import with_metadata as with_metadata
 from kfer.export.network import exported_tasks as exported_tasks
 from kfer.export.network import keras_outputs as keras_outputs
 from kfer.export.package import write_model as write_model

@@ -13,7 +13,16 @@ from kfer.settings.tasks import Tasks
 
 
 def write_labels(path: Path, labels: Sequence[str]) -> None:
-    """Writes the names of a classifier's outputs, one a line, in their order.
+    """Writes the names of a classifier's outputs: `labels_text` as a file.
+
+    Raises:
+        ValueError: There is no label, or one would not be exactly one line.
+    """
+    path.write_text(labels_text(labels), encoding="utf-8")
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """Returns the names of an output's numbers, one a line, in their order.
 
     Raises:
         ValueError: There is no label, or one would not be exactly one line.
@@ -21,7 +30,7 @@ def write_labels(path: Path, labels: Sequence[str]) -> None:
     bad = [label for label in labels if not label or label.splitlines() != [label]]
     if bad or not labels:
         raise ValueError(f"labels are one line of text each and at least one; got {list(labels)}")
-    path.write_text("\n".join(labels) + "\n", encoding="utf-8")
+    return "\n".join(labels) + "\n"
 
 
 def write_model_json(

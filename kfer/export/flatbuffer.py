@@ -4,6 +4,7 @@ Each changes a file that was read with `read`, with one subgraph and one signatu
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
@@ -12,6 +13,21 @@ from tensorflow.lite.tools import flatbuffer_utils
 _UNIT_SCALE, _UNIT_ZERO_POINT = 1 / 128, 0
 # Buffer 0 is by TFLite's convention the empty one, of tensors without constant data.
 _NO_DATA = 0
+# Bytes, of TFLite's own schema.
+_ALIGNMENT = 16
+
+
+class _AlignedBuffer(schema.BufferT):
+    """Constant data that begins at a multiple of 16 bytes, as TFLite's schema asks.
+
+    TensorFlow's Python code, which writes every converted file, forgets it; then LiteRT copies weights
+    that it could have left in the file, and says so.
+    """
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 (the name that is overridden)
+        if self.data is not None:
+            builder.Prep(_ALIGNMENT, len(self.data))
+        return super().Pack(builder)
 
 
 def read(content: bytes) -> schema.ModelT:
@@ -21,6 +37,7 @@ def read(content: bytes) -> schema.ModelT:
 
 def written(model: schema.ModelT) -> bytes:
     """Returns the TFLite file."""
+    model.buffers = [_AlignedBuffer(each.data, each.offset, each.size) for each in model.buffers]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
