@@ -2,6 +2,8 @@
 
 from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
+from kfer.export.golden import golden_images as golden_images
+from kfer.export.golden import write_golden as write_golden
 from kfer.export.network import exported_tasks as exported_tasks
 from kfer.export.network import keras_outputs as keras_outputs
 from kfer.export.parity import check_parity as check_parity
