@@ -21,9 +21,10 @@ _IMAGES_SEED = 20_000_000
 # How far another device, delegate or build may be from what LiteRT says here on the CPU, as a share of
 # the largest number of the output, and at least of 1. float32 differs in the order of its sums; float16
 # is also computed in float16 by GPUs and some CPUs, with 11 bits a number; the ranges of dynamic_range's
-# activations are taken anew for each image, and int8's kernels round alike only to one step a layer.
+# activations are taken anew for each image. int8's kernels round alike only to one step a layer: without
+# XNNPACK a toy's probabilities were 3 steps of 1/256 away, and its numbers 4.
 _SHARES = {"float32": 1e-3, "float16": 1e-2, "dynamic_range": 2e-2}
-_INTEGER_SHARE = 4 / 256
+_INTEGER_SHARE = 8 / 256
 _STEPS = 2
 
 
@@ -75,7 +76,7 @@ def write_golden(
     - "expected": what this very file said in LiteRT on the CPU, in a process of its own;
     - "keras": what Keras said, for information: the way from there to the file is the parity's matter;
     - "tolerance": the largest difference from "expected" that is allowed to any of the numbers: of
-      float32 1e-3, of float16 1e-2, of dynamic_range 2e-2, of int8 and others 4/256, times the largest
+      float32 1e-3, of float16 1e-2, of dynamic_range 2e-2, of int8 and others 8/256, times the largest
       number of the output where that is above 1; where an output is integer, at least two of its steps.
 
     Args:
