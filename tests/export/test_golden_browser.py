@@ -81,7 +81,7 @@ def change(folder, change_content):
 
 def test_every_output_passes(model, tmp_path):
     verdict, rows, title = open_page(model, tmp_path / "profile")
-    assert verdict == "PASS: agree 4, differ or fail 0, not run 0 (4 images)"
+    assert verdict == "PASS: 4 outputs agree, 0 differ or fail, 0 files not run (4 images)"
     assert title == "PASS - golden vectors"
     assert [(row[1], row[4]) for row in rows] == 2 * [("embedding", "PASS"), ("expression", "PASS")]
     assert [row[0] for row in rows] == ["float32.tflite", "", "int8.tflite", ""]
@@ -96,7 +96,7 @@ def test_another_number_and_another_file_fail(model, tmp_path):
     path = model / "int8.tflite"
     path.write_bytes(path.read_bytes() + b"\0")
     verdict, rows, title = open_page(model, tmp_path / "profile")
-    assert verdict == "FAIL: agree 1, differ or fail 2, not run 0 (4 images)"
+    assert verdict == "FAIL: 1 outputs agree, 2 differ or fail, 0 files not run (4 images)"
     assert title.startswith("FAIL")
     assert [row[4] for row in rows[:2]] == ["PASS", "FAIL"]
     assert float(rows[1][2]) == pytest.approx(0.01, rel=0.01)
@@ -107,7 +107,7 @@ def test_int8_input_is_said_not_to_run(model, tmp_path):
     # What LiteRT.js knows of a type is asked of golden.json; the file need not have it.
     change(model, lambda files: files[1]["input"].update(type="int8", zero_point=-128))
     verdict, rows, _ = open_page(model, tmp_path / "profile")
-    assert verdict == "PASS: agree 2, differ or fail 0, not run 1 (4 images)"
+    assert verdict == "PASS: 2 outputs agree, 0 differ or fail, 1 files not run (4 images)"
     assert rows[2][4] == "not run: LiteRT.js exchanges no int8"
 
 

@@ -119,7 +119,9 @@ try {
   }
   const count = (word) => verdicts.filter((verdict) => verdict.startsWith(word)).length;
   const [passed, failed, notRun] = ["PASS", "FAIL", "not run"].map(count);
-  const words = `agree ${passed}, differ or fail ${failed}, not run ${notRun} (${images.length} images)`;
+  const words =
+    `${passed} outputs agree, ${failed} differ or fail, ${notRun} files not run ` +
+    `(${images.length} images)`;
   conclude(failed || !passed ? "FAIL" : "PASS", words);
 } catch (error) {
   conclude("ERROR", error.message ?? String(error));
