@@ -3,6 +3,8 @@
 from kfer.export.bundle import write_bundle as write_bundle
 from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
+from kfer.export.golden import golden_images as golden_images
+from kfer.export.golden import write_golden as write_golden
 from kfer.export.metadata import read_metadata as read_metadata
 from kfer.export.metadata import with_metadata as with_metadata
 from kfer.export.network import exported_tasks as exported_tasks
