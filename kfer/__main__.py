@@ -22,7 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="export and push the network of a pipeline that has run; with --bundle ZIP also as one file",
         add_help=False,
     )
+    commands.add_parser(
+        "benchmark",
+        help="measure the time, memory and size of exported models, as `python -m kfer.benchmark` does",
+        add_help=False,
+    )
     options, rest = parser.parse_known_args(arguments)
+    if options.command == "benchmark":
+        from kfer.benchmark.__main__ import main as run_benchmark
+
+        return run_benchmark(rest)
     from kfer.pipeline.__main__ import main as run_pipeline
 
     # What the last run trained and judged serves, whatever the settings of the exports are now.

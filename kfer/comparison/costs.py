@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from kfer import spec
-from kfer.comparison import provenance, runs
+from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
 from kfer.files import write_json
+from kfer.machine import machine
 from kfer.pipeline.summary import peak_memory_gb
 from kfer.processes import in_fresh_process
 from kfer.settings import ExportSettings
@@ -111,7 +112,7 @@ def measure(
         "network": fingerprint(run),
         "timed_steps": settings.timed_steps,
         "timed_images": settings.timed_images,
-        "machine": provenance.machine(),
+        "machine": machine(),
     }
     write_json(place, measured)
     return measured

@@ -1,7 +1,6 @@
 """What figures were made with: the command, the versions, the machine, the commit."""
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import kfer
+from kfer.machine import machine
 
 
 def facts(name: str, command: str, packages: Sequence[str]) -> dict[str, Any]:
@@ -44,17 +44,6 @@ def made(command: str, packages: Sequence[str]) -> list[tuple[str, str]]:
     ]
     commit = _commit()
     return [*rows, ("commit of the page's code", commit)] if commit else rows
-
-
-def machine() -> str:
-    """This machine's processor and how many cores of it there are."""
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        lines = information.read_text().splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = next(iter(models), name)
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def _commit() -> str:
