@@ -37,6 +37,7 @@ _LIMITS = """\
 - It sees one face, upright, cut out as the training images were. It finds no faces.
 - An expression is not a feeling: the labels say how people called a picture, not what somebody felt.
 - Slices with few images are marked; nothing can be said of groups that are not listed."""
+_CHECKERS = "The programs in golden/ are kfer's, under the Apache License 2.0."
 _INTENDED = """\
 Research and products that tell expressions, or whether two pictures show one person, with the consent
 of who is seen. Not for decisions about people that nobody checks, nor for identification in public."""
@@ -84,7 +85,7 @@ def write_card(
             f"{kfer.__version__}.",
         ],
         "Outputs": outputs,
-        "Data": [*images, f"\nLicence of the data: {licence}."],
+        "Data": [*images, f"\nLicence of the data: {licence}.", _CHECKERS],
         "Figures": _table(
             ("task", "figure", "value", "95 % interval", "on"), _figures(evaluation, tasks)
         ),

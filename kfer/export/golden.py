@@ -15,6 +15,7 @@ import numpy as np
 from kfer import spec
 from kfer.export import litert
 from kfer.export.litert import Answers, TensorDescription
+from kfer.settings.export import variant_of
 
 FOLDER = "golden"
 _IMAGES_SEED = 20_000_000
@@ -83,8 +84,10 @@ def write_golden(
         folder: The model's, in which the files lie.
         images: RGB uint8 `[n, size, size, 3]` with n > 0, as from `golden_images`. They travel with the
             model, so no photograph of anybody who did not agree to that.
-        files: `.tflite` files by variant, as from `save_tflite`.
-        reference: What Keras says of the same images, `[n, k]` by output: `keras_outputs` of what
+        files: `.tflite` files by name, which is that of the variant or ends with it, as from
+            `save_tflite`.
+        reference: What Keras says of the same images, `[n, k]` by output, and maybe of outputs that a
+            file does not have: `keras_outputs` of what
             `preprocessing.prepare_images` makes of them, which turns them grey where the network is.
 
     Raises:
@@ -94,8 +97,8 @@ def write_golden(
     _check_images(images)
     _check_files(folder, files)
     described = {
-        variant: _described(variant, path.relative_to(folder), path, images, reference)
-        for variant, path in files.items()
+        export: _described(variant_of(export), path.relative_to(folder), path, images, reference)
+        for export, path in files.items()
     }
     golden = folder / FOLDER
     golden.mkdir(exist_ok=True)
@@ -202,7 +205,7 @@ def _check_files(folder: Path, files: Mapping[str, Path]) -> None:
 
 def _check_answers(path: Path, answers: Answers, reference: Mapping[str, np.ndarray]) -> None:
     said = {name: values.shape for name, values in sorted(answers.values.items())}
-    known = {name: values.shape for name, values in sorted(reference.items())}
+    known = {name: reference[name].shape for name in said if name in reference}
     if said != known:
         raise ValueError(
             f"{path.name} says {said} of the golden images, the reference is {known}: take "

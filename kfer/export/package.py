@@ -9,16 +9,20 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kfer import spec
 from kfer.export import choice, parity
 from kfer.export.card import write_card
 from kfer.export.description import write_labels, write_model_json
 from kfer.export.fresh import run_in_fresh_process
+from kfer.export.golden import golden_images, write_golden
+from kfer.export.metadata import with_metadata
 from kfer.export.network import exported_tasks, keras_outputs, output_of
 from kfer.export.saved_model import save_saved_model
 from kfer.export.tflite import save_tflite
 from kfer.input_pipeline import Decoded
+from kfer.preprocessing import prepare_images
 from kfer.settings import ExportSettings
 from kfer.settings.tasks import Tasks
 
@@ -53,8 +57,8 @@ def write_model(
     """Writes all that leaves kfer of a network, and compares each export with Keras in a fresh process.
 
     Args:
-        folder: Where to write: the SavedModel, `<variant>.tflite`, labels.txt, MODEL_CARD.md and
-            model.json.
+        folder: Where to write: the SavedModel, `<variant>.tflite`, golden/, labels.txt,
+            MODEL_CARD.md and model.json.
         name: The model's name.
         model: The trained network.
         tasks: What it was trained for.
@@ -75,6 +79,11 @@ def write_model(
     calibration = choice.for_calibration(train, settings.calibration_images)
     images = _taken(train, calibration)
     files = save_tflite(model, folder, tasks, settings, images, image_size, channels)
+    for file in files.values():
+        described = with_metadata(
+            file.path.read_bytes(), file.tasks, name, normalized=settings.normalize_embedding
+        )
+        file.path.write_bytes(described)
     exports: dict[str, tuple[Path, Tasks]] = {parity.SAVED_MODEL: (folder, tasks)}
     exports |= {export: (file.path, file.tasks) for export, file in files.items()}
     chosen = choice.for_parity(test, settings.parity_images)
@@ -94,6 +103,11 @@ def write_model(
         if export in files:
             worst = files[export].noise[:_WORST_LAYERS]
             reports[export]["worst_layers"] = [dataclasses.asdict(layer) for layer in worst]
+    if files:
+        drawn = golden_images(image_size)
+        prepared = prepare_images(tf.constant(drawn), image_size, channels).numpy()
+        paths = {export: file.path for export, file in files.items()}
+        write_golden(folder, drawn, paths, keras_outputs(model, tasks, prepared))
     if spec.EXPRESSION in tasks:
         write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
     counts = np.bincount(train.source, minlength=len(sources))

@@ -9,7 +9,7 @@ import numpy as np
 from kfer import metrics, pairs, spec
 from kfer.export.network import output_of
 from kfer.settings import ExportSettings, TaskSettings
-from kfer.settings.export import TFLITE_VARIANTS
+from kfer.settings.export import variant_of
 from kfer.settings.tasks import CLASSES, EMBEDDING, REGRESSION, SOFT_CLASSES, Tasks
 
 SAVED_MODEL = "saved_model"
@@ -101,12 +101,12 @@ def check_parity(reports: Mapping[str, Mapping[str, Any]], settings: ExportSetti
     reasons = [
         f"{name}: {reason} (export.max_probability_difference)"
         for name, report in reports.items()
-        if _variant(name) in _FLOAT_EXPORTS
+        if variant_of(name) in _FLOAT_EXPORTS
         for task, figures in _by_task(report)
         for reason in _too_far(task, figures, settings.max_probability_difference)
     ]
     for name, report in reports.items():
-        if _variant(name) not in _INTEGER_EXPORTS:
+        if variant_of(name) not in _INTEGER_EXPORTS:
             continue
         falls = {"verification_accuracy": report.get("verification_accuracy_change")}
         for task, figures in _by_task(report):
@@ -121,11 +121,6 @@ def check_parity(reports: Mapping[str, Mapping[str, Any]], settings: ExportSetti
             if change is not None and not -change <= settings.max_accuracy_drop + _ROUNDING
         ]
     return reasons
-
-
-def _variant(name: str) -> str:
-    """What an export computes in; its name may begin with that of its one output."""
-    return next((kind for kind in TFLITE_VARIANTS if name == kind or name.endswith(f"_{kind}")), name)
 
 
 def _by_task(report: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

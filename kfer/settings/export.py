@@ -8,6 +8,12 @@ from kfer.settings.checks import check_choices, check_numbers
 TFLITE_VARIANTS = ("float32", "float16", "dynamic_range", "int8", "int8_io", "int16")
 
 
+def variant_of(export: str) -> str:
+    """What an export computes in, by its name, which may begin with that of its one output."""
+    found = [kind for kind in TFLITE_VARIANTS if export == kind or export.endswith(f"_{kind}")]
+    return found[0] if found else export
+
+
 @dataclass(frozen=True)
 class ExportSettings:
     """What is exported, and how far it may differ from Keras.
@@ -16,7 +22,7 @@ class ExportSettings:
         tflite: Variants to make: "float32", "float16", "dynamic_range", "int8" (uint8 pixels in, float32
             out), "int8_io" (int8 in and out), "int16" (activations of int16, weights of int8).
         single_task: Whether each output also has TFLite files of its own, `expression_int8.tflite` for
-            one: MediaPipe Tasks take no others.
+            one: what MediaPipe Tasks want.
         resizable: Whether TFLite files take any number of images; else one, which more delegates run.
         normalize_embedding: Whether TFLite files L2-normalise the embedding; else the app must.
         calibration_images: Training images that calibrate int8.

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from kfer import export, preprocessing
+from kfer.settings import ExportSettings
 
 VARIANTS = ("float32", "float16", "dynamic_range", "int8")
 
@@ -28,9 +29,16 @@ def reference(grey, images):
 @pytest.fixture(scope="module")
 def exported(grey, images, reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("golden_model")
-    files = export.save_tflite(
-        grey.model, folder, grey.tasks, VARIANTS, grey.images, grey.size, grey.channels
+    made = export.save_tflite(
+        grey.model,
+        folder,
+        grey.tasks,
+        ExportSettings(tflite=VARIANTS),
+        grey.images,
+        grey.size,
+        grey.channels,
     )
+    files = {name: file.path for name, file in made.items()}
     assert export.write_golden(folder, images, files, reference) == folder / "golden" / "golden.json"
     return folder
 

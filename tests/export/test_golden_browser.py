@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from kfer import export, preprocessing
+from kfer.settings import ExportSettings
 
 pytestmark = pytest.mark.slow
 VARIANTS = ("float32", "int8")
@@ -39,9 +40,16 @@ def litert_js(tmp_path_factory):
 @pytest.fixture
 def model(colour, litert_js, tmp_path):
     folder = tmp_path / "model"
-    files = export.save_tflite(
-        colour.model, folder, colour.tasks, VARIANTS, colour.images, colour.size, colour.channels
+    made = export.save_tflite(
+        colour.model,
+        folder,
+        colour.tasks,
+        ExportSettings(tflite=VARIANTS),
+        colour.images,
+        colour.size,
+        colour.channels,
     )
+    files = {name: file.path for name, file in made.items()}
     images = export.golden_images(colour.size)
     pixels = np.asarray(preprocessing.prepare_images(images, colour.size, colour.channels))
     reference = export.keras_outputs(colour.model, colour.tasks, pixels)

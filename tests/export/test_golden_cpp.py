@@ -16,6 +16,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kfer import export, preprocessing
+from kfer.settings import ExportSettings
 
 pytestmark = pytest.mark.slow
 SOURCE = Path(export.__file__).parent / "checkers" / "golden_check.cc"
@@ -181,9 +182,16 @@ def program(tmp_path_factory):
 
 @pytest.fixture
 def model(colour, tmp_path):
-    files = export.save_tflite(
-        colour.model, tmp_path, colour.tasks, ("float32", "int8"), colour.images, colour.size, 3
+    made = export.save_tflite(
+        colour.model,
+        tmp_path,
+        colour.tasks,
+        ExportSettings(tflite=("float32", "int8")),
+        colour.images,
+        colour.size,
+        3,
     )
+    files = {name: file.path for name, file in made.items()}
     images = export.golden_images(colour.size)
     pixels = np.asarray(preprocessing.prepare_images(images, colour.size, 3))
     export.write_golden(tmp_path, images, files, export.keras_outputs(colour.model, colour.tasks, pixels))

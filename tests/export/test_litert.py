@@ -3,12 +3,20 @@ import pytest
 
 from kfer import export
 from kfer.export import litert
+from kfer.settings import ExportSettings
 
 
 def test_answers_are_the_files_own(colour, tmp_path):
-    files = export.save_tflite(
-        colour.model, tmp_path, colour.tasks, ("float32", "int8"), colour.images, colour.size, 3
+    made = export.save_tflite(
+        colour.model,
+        tmp_path,
+        colour.tasks,
+        ExportSettings(tflite=("float32", "int8")),
+        colour.images,
+        colour.size,
+        3,
     )
+    files = {name: file.path for name, file in made.items()}
     shape = (1, colour.size, colour.size, 3)
     for variant, scale, tolerance in (("float32", 0.0, 1e-5), ("int8", 1.0, 0.1)):
         answers = litert.ask(files[variant], colour.images[:3])

@@ -83,9 +83,9 @@ def test_what_is_pushed_says_what_every_output_is(
         name="toy",
         data=DataSettings(image_size=SIZE, channels=1),
         tasks=TASKS,
-        export=ExportSettings(tflite=()),
+        export=ExportSettings(tflite=("float32",)),
     )
-    assert said == "1 exports load in a fresh process and agree with Keras"
+    assert said == "2 exports load in a fresh process and agree with Keras"
     assert blessing.blessed
     described = json.loads((serving.path / "model.json").read_text())
     assert described["outputs"] == ["angles", "expression", "embedding"]
