@@ -115,21 +115,37 @@ def test_without_labels_there_is_no_accuracy(labels):
 
 def test_verification_is_compared_on_pairs_of_labelled_people():
     tasks = {"identity": TASKS["identity"]}
-    # Genuine pairs have the cosines 1 and 0.6; of four impostor pairs the closest has 0.
-    reference = {"embedding": np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-0.8, 0.6], [1.0, 0.0]])}
-    outputs = {"embedding": np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [-0.8, 0.6], [1.0, 0.0]])}
-    labels = {"identity": np.array([0, 0, 1, 1, -1])}
-    report = parity_report(reference, outputs, tasks, labels)
-    assert report["num_pairs"] == 4
-    assert report["reference_verification_accuracy"] == report["reference_tar_at_far_0.01"] == 1
-    # Now one genuine pair has 0, and lies below the threshold, halfway between 0.6 and 0.
-    assert report["verification_accuracy"] <= 3 / 4
-    assert report["verification_accuracy_change"] == report["verification_accuracy"] - 1
-    assert report["tar_at_far_0.01_change"] <= -1 / 2
+    # Six people, each with four images in one direction, and somebody unknown.
+    people = np.repeat(np.arange(6), 4)
+    reference = {"embedding": np.vstack([np.eye(6)[people], np.eye(6)[:1]])}
+    labels = {"identity": np.append(people, -1)}
     same = parity_report(reference, reference, tasks, labels)
+    assert same["num_pairs"] == 2 * 6 * 6
+    assert same["verification_accuracy"] == same["reference_tar_at_far_0.01"] == 1
     assert same["verification_accuracy_change"] == same["tar_at_far_0.01_change"] == 0
-    nowhere = {"embedding": np.full((5, 2), np.nan)}
+    # The export takes one image of the first person for the second: three genuine pairs are missed.
+    outputs = {"embedding": reference["embedding"].copy()}
+    outputs["embedding"][0] = np.eye(6)[1]
+    report = parity_report(reference, outputs, tasks, labels)
+    assert report["reference_verification_accuracy"] == 1
+    assert report["verification_accuracy"] <= 1 - 3 / 72
+    assert report["verification_accuracy_change"] == report["verification_accuracy"] - 1
+    assert report["tar_at_far_0.01_change"] < 0
+    nowhere = {"embedding": np.full((25, 6), np.nan)}
     assert parity_report(reference, nowhere, tasks, labels)["verification_accuracy"] is None
+
+
+def test_the_threshold_is_not_chosen_on_the_pairs_that_it_judges():
+    """Pairs that tell nothing: the best threshold on themselves would be right more often than not."""
+    random = np.random.default_rng(0)
+    embeddings = random.normal(size=(60, 8))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    labels = {"identity": np.arange(60) // 2}
+    report = parity_report(
+        *({"embedding": embeddings}, {"embedding": embeddings}, {"identity": TASKS["identity"]}, labels)
+    )
+    assert report["num_pairs"] == 60
+    assert abs(report["reference_verification_accuracy"] - 0.5) < 0.13
 
 
 def test_without_a_task_its_figures_are_missing():
