@@ -5,9 +5,8 @@ Data: DIR/fer2013/archive.zip and DIR/lfw/lfw-deepfunneled.tgz with LFW's pairsD
     docs/datasets.md says where to get them.
 Training: FER2013's training split; all people of LFW who are not in pairsDevTest.txt, less those held out
     for validation. Nobody of the test pairs is trained on, no test image is tuned on.
-Time: 48 minutes on 2 slow cores (AVX2, no GPU), less on newer ones. Memory: 1.8 GB.
-Expect: 0.617 on FER2013's PrivateTest, 0.855 on LFW View 1 (docs/results.md has all figures), which were
-    measured before weights were averaged and LFW had three tenths of a batch.
+Time: 72 minutes on one slow core (AVX2, no GPU), less on two or newer ones. Memory: 1.1 GB.
+Expect: 0.632 on FER2013's PrivateTest, 0.865 on LFW View 1 (docs/results.md has all figures).
 """
 
 from kfer import spec

@@ -111,7 +111,7 @@ def _figures(evaluation: Mapping[str, Any], tasks: Tasks) -> Iterable[Sequence[s
     for task, found in evaluation.get("tasks", {}).items():
         count = _judged_on(found, tasks.get(task))
         for figure, interval in found.get("intervals", {}).items():
-            yield task, figure.replace("_", " "), _number(interval["value"]), _interval(interval), count
+            yield task, _title(figure), _number(interval["value"]), _interval(interval), count
 
 
 def _judged_on(found: Mapping[str, Any], task: TaskSettings | None) -> str:
@@ -128,7 +128,7 @@ def _slices(evaluation: Mapping[str, Any]) -> Iterable[Sequence[str]]:
                 part["task"],
                 part["attribute"],
                 str(part["slice"]),
-                figure.replace("_", " "),
+                _title(figure),
                 _number(interval["value"]),
                 _interval(interval),
                 f"{part['num_examples']:,}{few}",
@@ -147,6 +147,11 @@ def _exports(parity: Mapping[str, Mapping[str, Any]]) -> Iterable[Sequence[str]]
             _number(report.get("embedding_cosine_min"), "{:.4f}"),
             _number(report.get("verification_accuracy_change"), "{:+.2f}", 100),
         )
+
+
+def _title(figure: str) -> str:
+    words = figure.replace("_", " ").replace("tar at far", "TAR at FAR")
+    return words.replace("f1", "F1")
 
 
 def _number(value: float | None, form: str = "{:.3f}", factor: float = 1) -> str:
