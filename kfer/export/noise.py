@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import math
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import tensorflow as tf
 # Above it nothing is lost: a layer that only reshapes has no noise at all.
 _MOST_DB = 120.0
 _STEPS = 255
+# How the converter calls what the function returns.
+_OUTPUT = "StatefulPartitionedCall:"
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class LayerNoise:
     """How far a layer's integer output is from what float32 makes of the same integer input.
 
     Attributes:
-        layer: The name of its output, which has the names of the Keras layers that were folded into it.
+        layer: The Keras layer whose output it is, the first of those that were folded into it; of an
+            output of the network "output" and its number.
         operation: TFLite's, "CONV_2D" for one.
         signal_to_noise_db: 20 log10 of the output's range, as calibrated, over the root mean squared
             error; at most 120. Rounding to one of 255 steps, and nothing else, makes 59 dB; at 40 dB
@@ -53,13 +57,22 @@ def layer_noise(converter: tf.lite.TFLiteConverter, images: Iterable[np.ndarray]
     rows = csv.DictReader(io.StringIO(table.getvalue()))
     found = [
         LayerNoise(
-            row["tensor_name"],
+            _keras_layer(row["tensor_name"]),
             row["op_name"],
             _signal_to_noise_db(float(row["scale"]), float(row["mean_squared_error"])),
         )
         for row in rows
     ]
     return sorted(found, key=lambda noise: noise.signal_to_noise_db)
+
+
+def _keras_layer(tensor: str) -> str:
+    """From "exported_1/compact_1/stage4.0.norm2_1/FusedBatchNormV3;..." to "stage4.0.norm2"."""
+    first = tensor.partition(";")[0]
+    if first.startswith(_OUTPUT):
+        return f"output {first.removeprefix(_OUTPUT)}"
+    *_, layer, _ = ["", *first.split("/")] if "/" in first else ["", first, ""]
+    return re.sub(r"_\d+$", "", layer)
 
 
 def _signal_to_noise_db(scale: float, mean_squared_error: float) -> float:

@@ -1,7 +1,7 @@
 import pytest
 
 from kfer import export
-from kfer.export.noise import _signal_to_noise_db
+from kfer.export.noise import _keras_layer, _signal_to_noise_db
 from kfer.settings import ExportSettings
 
 
@@ -13,6 +13,19 @@ def test_the_ratio_by_hand():
     assert _signal_to_noise_db(0.5, 0.0) == 120
 
 
+@pytest.mark.parametrize(
+    ("tensor", "layer"),
+    [
+        ("exported_1/compact_1/stage4.0.norm2_1/FusedBatchNormV3;exported_1/x/y", "stage4.0.norm2"),
+        ("exported_1/expression_1/MatMul;exported_1/expression_1/BiasAdd", "expression"),
+        ("StatefulPartitionedCall:2", "output 2"),
+        ("mul", "mul"),
+    ],
+)
+def test_layers_are_called_as_in_keras(tensor, layer):
+    assert _keras_layer(tensor) == layer
+
+
 def test_layers_are_told_the_worst_first(grey, tmp_path):
     settings = ExportSettings(tflite=("float32", "int8"))
     files = export.save_tflite(grey.model, tmp_path, grey.tasks, settings, grey.images, 16, 1)
@@ -22,5 +35,5 @@ def test_layers_are_told_the_worst_first(grey, tmp_path):
     assert ratios == sorted(ratios) and 30 < ratios[0] < 58
     # Both convolutions, with what was folded into them, and the layers of five outputs.
     convolutions = [layer for layer in noise if layer.operation == "CONV_2D"]
-    assert len(convolutions) == 2 and all("batch_normalization" in layer.layer for layer in convolutions)
+    assert len(convolutions) == 2 and all("re_lu" in layer.layer for layer in convolutions)
     assert sum(layer.operation == "FULLY_CONNECTED" for layer in noise) == 5
