@@ -45,6 +45,8 @@ def write_model_json(
     verification: Mapping[str, Any] | None,
     metrics: Mapping[str, Any],
     parity: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, int],
+    contents: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Writes what a user of the model must know, and lists the files beside it.
 
@@ -66,6 +68,8 @@ def write_model_json(
         verification: The Evaluator's threshold, and how it was chosen; None without that task.
         metrics: The Evaluator's figures.
         parity: The `parity_report` of each export.
+        sources: Training images by the name of their source.
+        contents: Of TFLite files by name, `flatbuffer.contents`; it is told with the file.
 
     Raises:
         ValueError: A figure is not finite, so JSON cannot hold it.
@@ -85,15 +89,23 @@ def write_model_json(
             for task, settings in tasks.items()
         },
         "embedding_size": embedding_size,
+        "preprocessing": {
+            "outside": "RGB, 0 to 255, the face alone, upright, of image_size; int8 input: less 128",
+            "inside": "grey by ITU-R BT.601 where channels is 1; then / 127.5 - 1",
+        },
+        "training_images": dict(sources),
         "verification": verification,
         "metrics": metrics,
         "parity": parity,
-        "files": {f.relative_to(folder).as_posix(): _fingerprint(f) for f in files},
+        "files": {
+            name: {**_fingerprint(folder / name), **contents.get(name, {})}
+            for name in (f.relative_to(folder).as_posix() for f in files)
+        },
     }
     path.write_text(json.dumps(description, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _fingerprint(path: Path) -> dict[str, str | int]:
+def _fingerprint(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"sha256": digest, "bytes": path.stat().st_size}

@@ -3,6 +3,7 @@
 Each changes a file that was read with `read`, with one subgraph and one signature.
 """
 
+import collections
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,52 @@ def written(model: schema.ModelT) -> bytes:
     """Returns the TFLite file."""
     model.buffers = [_AlignedBuffer(each.data, each.offset, each.size) for each in model.buffers]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def contents(model: schema.ModelT) -> dict[str, Any]:
+    """Returns what a file has, JSON-able.
+
+    Returns:
+        "operations", how many there are of each, in alphabetical order; "signatures", of each by its name
+        "inputs" and "outputs", the tensors' names, shapes (-1 for any) and types ("UINT8").
+    """
+    operators = _names(schema.BuiltinOperator)
+    types = _names(schema.TensorType)
+    found = collections.Counter(
+        operators[model.operatorCodes[operator.opcodeIndex].builtinCode]
+        for graph in model.subgraphs
+        for operator in graph.operators
+    )
+
+    def described(signature: schema.SignatureDefT, entries: Sequence[Any]) -> list[dict[str, Any]]:
+        tensors = model.subgraphs[signature.subgraphIndex].tensors
+        told = []
+        for entry in entries:
+            tensor = tensors[entry.tensorIndex]
+            shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+            told.append(
+                {"name": _text(entry.name), "shape": list(map(int, shape)), "type": types[tensor.type]}
+            )
+        return told
+
+    return {
+        "operations": dict(sorted(found.items())),
+        "signatures": {
+            _text(signature.signatureKey): {
+                "inputs": described(signature, signature.inputs),
+                "outputs": described(signature, signature.outputs),
+            }
+            for signature in model.signatureDefs
+        },
+    }
+
+
+def _names(numbered: type) -> dict[int, str]:
+    return {value: name for name, value in vars(numbered).items() if isinstance(value, int)}
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def append_l2_normalization(model: schema.ModelT, output: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfer import spec
-from kfer.export import choice, parity
+from kfer.export import choice, flatbuffer, parity
 from kfer.export.card import write_card
 from kfer.export.description import write_labels, write_model_json
 from kfer.export.fresh import run_in_fresh_process
@@ -125,6 +125,11 @@ def write_model(
         verification=evaluation["threshold"],
         metrics=evaluation["metrics"],
         parity=reports,
+        sources=trained_on,
+        contents={
+            file.path.name: flatbuffer.contents(flatbuffer.read(file.path.read_bytes()))
+            for file in files.values()
+        },
     )
     return Comparison(reports, parity.check_parity(reports, settings))
 

@@ -26,6 +26,8 @@ def describe(path, **changes):
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
         "parity": {"float32": {"max_probability_difference": 1e-6}},
+        "sources": {"drawn": 20},
+        "contents": {"int8.tflite": {"operations": {"CONV_2D": 3}}},
     }
     write_model_json(path, **(arguments | changes))
     return json.loads(path.read_text())
@@ -62,11 +64,20 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
             "eyes": {"kind": "classes", "names": ["open", "sunglasses"]},
         },
         "embedding_size": 128,
+        "preprocessing": {
+            "outside": "RGB, 0 to 255, the face alone, upright, of image_size; int8 input: less 128",
+            "inside": "grey by ITU-R BT.601 where channels is 1; then / 127.5 - 1",
+        },
+        "training_images": {"drawn": 20},
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
         "parity": {"float32": {"max_probability_difference": 1e-6}},
         "files": {
-            "int8.tflite": {"sha256": hashlib.sha256(b"").hexdigest(), "bytes": 0},
+            "int8.tflite": {
+                "sha256": hashlib.sha256(b"").hexdigest(),
+                "bytes": 0,
+                "operations": {"CONV_2D": 3},
+            },
             # The digest of "abc" in FIPS 180-2.
             "variables/index": {
                 "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",

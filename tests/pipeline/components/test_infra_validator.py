@@ -96,6 +96,13 @@ def test_what_is_pushed_says_what_every_output_is(
     }
     assert described["embedding_size"] == 3
     assert (serving.path / "labels.txt").read_text() == "calm\nglad\n"
+    file = described["files"]["float32.tflite"]
+    assert file["operations"]["FULLY_CONNECTED"] == 3
+    assert set(file["signatures"]) == {"serving_default", "expression", "angles", "embed"}
+    image = {"name": "image", "shape": [1, SIZE, SIZE, 3], "type": "UINT8"}
+    embedding = {"name": "embedding", "shape": [1, 3], "type": "FLOAT32"}
+    assert file["signatures"]["embed"] == {"inputs": [image], "outputs": [embedding]}
+    assert described["training_images"] == {"drawn": 2, "found": 2}
     card = (serving.path / "MODEL_CARD.md").read_text()
     assert "- drawn: 2 training images.\n- found: 2 training images." in card
     parity = json.loads((blessing.path / "parity.json").read_text())["parity"]["saved_model"]
