@@ -21,7 +21,7 @@ def make_settings(**changes) -> ComparisonSettings:
         "heldout_examples_per_identity": 7,
         "image_size": 32,
     }
-    tiny = {"widths": (4, 8), "blocks": 1}
+    tiny = {"widths": (8, 16), "blocks": 1}
     given = {
         "name": "toy",
         "candidates": {

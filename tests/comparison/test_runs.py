@@ -28,7 +28,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, settings):
         runs.check_settings(tmp_path, dataclasses.replace(settings, training=training), "plain", 0)
     with pytest.raises(ValueError, match="seed was 0 and is 1"):
         runs.check_settings(tmp_path, settings, "plain", 1)
-    with pytest.raises(ValueError, match=r"model\.backbone_arguments was .*'widths': \[4, 8\]"):
+    with pytest.raises(ValueError, match=r"model\.backbone_arguments was .*'widths': \[8, 16\]"):
         runs.check_settings(tmp_path, settings, "squeezing", 0)
 
 

@@ -14,7 +14,7 @@ import pytest
 from kfer import export, preprocessing
 from kfer.settings import ExportSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.download]
 VARIANTS = ("float32", "int8")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kfer import export
 from kfer.settings import ExportSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.download]
 
 MEDIAPIPE = "mediapipe>=1.2,<2"
 PROGRAM = Path(__file__).parent / "open_in_mediapipe.py"

@@ -66,14 +66,14 @@ def test_two_devices_train_as_one(alone: Result, tmp_path: Path) -> None:
         assert before[0] == before[1] == after[0] != after[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "weighting",
     [
+        # dynamic_average and uw_so weigh by the same losses as uncertainty.
+        "uncertainty",
         "gradnorm",
-        *(
-            pytest.param(method, marks=pytest.mark.slow)
-            for method in ("uncertainty", "dynamic_average", "uw_so", "pcgrad")
-        ),
+        "pcgrad",
     ],
 )
 def test_two_devices_weigh_tasks_as_one_does(weighting: str, tmp_path: Path) -> None:
