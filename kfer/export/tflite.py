@@ -63,9 +63,10 @@ def save_tflite(
 
     All but "int8_io" have the same interface, so that an app can exchange them: signature
     "serving_default", input "image", RGB uint8 `[1, image_size, image_size, 3]`; the outputs of a
-    SavedModel, by the same names, of float32, with n = 1. Where there are several, each has a signature
-    of its own beside it, named as the task, "embed" for the embedding. They share all weights and run
-    the same operations. With `settings.resizable` n is what the input is resized to.
+    SavedModel, by the same names, of float32, with n = 1; with `settings.resizable` n is what the input
+    is resized to. With `settings.output_signatures` and several outputs, each has a signature of its own
+    beside it, named as the task, "embed" for the embedding. They share all weights and run the same
+    operations.
 
     - "float32".
     - "float16" stores weights as float16, "dynamic_range" as int8; both compute as float32 where the
@@ -142,7 +143,7 @@ class _Part:
         outputs = {_signature_of(*task): network.output_of(*task) for task in self.tasks.items()}
         if variant in _INTEGER and self.settings.normalize_embedding and EMBED in outputs:
             flatbuffer.append_l2_normalization(converted, spec.EMBEDDING)
-        if len(outputs) > 1:
+        if len(outputs) > 1 and self.settings.output_signatures:
             flatbuffer.add_signatures(converted, {key: [output] for key, output in outputs.items()})
         return flatbuffer.written(converted)
 
