@@ -34,6 +34,12 @@ def named_if_damaged(path: Path, advice: str) -> Iterator[None]:
         raise DamagedError(f"{path} is damaged ({error}): {advice}") from error
 
 
+def saved_model_bytes(folder: Path) -> int:
+    """Returns the size of a SavedModel, without the other files that may lie in its folder."""
+    patterns = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
+    return sum(file.stat().st_size for pattern in patterns for file in folder.glob(pattern))
+
+
 def check_new(path: Path, ending: str) -> None:
     """Checks that a file can be written without replacing one that somebody may need.
 

@@ -4,6 +4,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from kfer.files import saved_model_bytes
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -70,10 +72,8 @@ def kind_of(path: Path) -> Kind:
 
 def size_mb(path: Path) -> float:
     """The bytes of a file, or of what a SavedModel's folder needs to run, in MB."""
-    if path.is_file():
-        # ONNX may keep its weights beside it.
-        files = [path, *([path.with_name(f"{path.name}.data")] if path.suffix == ".onnx" else [])]
-    else:
-        patterns = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
-        files = [file for pattern in patterns for file in path.glob(pattern)]
+    if path.is_dir():
+        return saved_model_bytes(path) / 1e6
+    # ONNX may keep its weights beside it.
+    files = [path, *([path.with_name(f"{path.name}.data")] if path.suffix == ".onnx" else [])]
     return sum(file.stat().st_size for file in files if file.exists()) / 1e6

@@ -20,7 +20,7 @@ import filelock
 from kfer import spec
 from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import write_json
+from kfer.files import saved_model_bytes, write_json
 from kfer.machine import machine
 from kfer.pipeline.summary import peak_memory_gb
 from kfer.processes import in_fresh_process
@@ -217,10 +217,8 @@ def _exports(
     np.save(work / "images.npy", np.broadcast_to(images, (*images.shape[:3], 3)))
     np.save(work / "labels.npy", test.expression[chosen])
     np.save(work / "keras.npy", said["probabilities"][chosen])
-    saved = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
-    files = [file for pattern in saved for file in exports[_SAVED_MODEL].glob(pattern)]
     return {
-        "saved_model_mb": sum(file.stat().st_size for file in files) / 1e6,
+        "saved_model_mb": saved_model_bytes(saved_model) / 1e6,
         "int8_mb": exports[_INT8].stat().st_size / 1e6,
         "calibration_images": len(calibration),
     }

@@ -12,6 +12,7 @@ import numpy as np
 
 import kfer
 from kfer import spec
+from kfer.files import saved_model_bytes
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
@@ -256,9 +257,7 @@ def _exports(outputs: Outputs) -> dict[str, Any] | None:
     if record is None or model is None:
         return None
     beside = {file.stem: file.stat().st_size for file in model.path.glob("*.tflite")}
-    kept = ("saved_model.pb", "fingerprint.pb", "variables/*", "assets/*")
-    saved = sum(file.stat().st_size for pattern in kept for file in model.path.glob(pattern))
-    sizes = {"saved_model": saved, **beside}
+    sizes = {"saved_model": saved_model_bytes(model.path), **beside}
     return {
         "rows": [(name, sizes.get(name), report) for name, report in record["parity"].items()],
         "further": [
