@@ -78,7 +78,7 @@ def write_model(
     save_saved_model(model, folder, tasks, image_size, channels)
     calibration = choice.for_calibration(train, settings.calibration_images)
     images = _taken(train, calibration)
-    files = save_tflite(model, folder, tasks, settings, images, image_size, channels)
+    files = save_tflite(model, folder, tasks, settings, images, image_size, channels, measure_noise=True)
     for file in files.values():
         described = with_metadata(
             file.path.read_bytes(), file.tasks, name, normalized=settings.normalize_embedding

@@ -41,7 +41,7 @@ class TFLiteFile:
         path: Its place.
         variant: What it computes in, "int8" for one.
         tasks: What it has an output for.
-        noise: What int8 loses in each layer, the worst first; of other variants nothing.
+        noise: What int8 loses in each layer, the worst first; empty where it was not measured.
     """
 
     path: Path
@@ -58,6 +58,7 @@ def save_tflite(
     calibration_images: np.ndarray,
     image_size: int,
     channels: int,
+    measure_noise: bool = False,
 ) -> dict[str, TFLiteFile]:
     """Writes one TFLite file a variant, and returns them by their names without the ending.
 
@@ -91,6 +92,7 @@ def save_tflite(
             activations give the integer variants their ranges. Not used by the others.
         image_size: Height and width of the network's input in pixels.
         channels: 1 for grey, 3 for RGB.
+        measure_noise: Whether to measure what int8 loses in each layer, by one more conversion.
 
     Raises:
         ValueError: Calibration images have another shape or type, or show nothing, the tasks do not
@@ -115,7 +117,7 @@ def save_tflite(
             for variant in settings.tflite:
                 content = part.converted(variant)
                 # Files of one output have the layers of the whole one.
-                noise = part.noise() if variant == INT8 and not prefix else []
+                noise = part.noise() if measure_noise and variant == INT8 and not prefix else []
                 name = prefix + variant
                 files[name] = TFLiteFile(folder / f"{name}.tflite", variant, chosen, noise)
                 files[name].path.write_bytes(content)

@@ -28,7 +28,9 @@ def test_layers_are_called_as_in_keras(tensor, layer):
 
 def test_layers_are_told_the_worst_first(grey, tmp_path):
     settings = ExportSettings(tflite=("float32", "int8"))
-    files = export.save_tflite(grey.model, tmp_path, grey.tasks, settings, grey.images, 16, 1)
+    files = export.save_tflite(
+        *(grey.model, tmp_path, grey.tasks, settings, grey.images, 16, 1), measure_noise=True
+    )
     assert files["float32"].noise == []
     noise = files["int8"].noise
     ratios = [layer.signal_to_noise_db for layer in noise]
