@@ -20,9 +20,7 @@ def for_calibration(examples: Decoded, count: int) -> np.ndarray:
     Returns:
         int64 `[count]`, ascending.
     """
-    generator = np.random.default_rng(_SEED)
-    sources = [_by_class(examples, members, generator) for members in _split(examples.source)]
-    return _first(sources, count)
+    return _chosen(examples, count, people=False)
 
 
 def for_parity(examples: Decoded, count: int) -> np.ndarray:
@@ -37,12 +35,18 @@ def for_parity(examples: Decoded, count: int) -> np.ndarray:
     Returns:
         int64 `[count]`, ascending.
     """
+    return _chosen(examples, count, people=True)
+
+
+def _chosen(examples: Decoded, count: int, people: bool) -> np.ndarray:
     generator = np.random.default_rng(_SEED)
     sources = []
     for members in _split(examples.source):
-        people, classes = _two_each(examples, members, generator), _by_class(examples, members, generator)
-        sources.append(list(dict.fromkeys(_alternating([people, classes]))))
-    return _first(sources, count)
+        pairs = _two_each(examples, members, generator) if people else []
+        classes = _by_class(examples, members, generator)
+        sources.append(list(dict.fromkeys(_alternating([pairs, classes]))))
+    chosen = itertools.islice(dict.fromkeys(_alternating(sources)), count)
+    return np.sort(np.fromiter(chosen, np.int64))
 
 
 def _split(labels: np.ndarray) -> list[np.ndarray]:
@@ -62,12 +66,6 @@ def _two_each(examples: Decoded, members: np.ndarray, generator: np.random.Gener
     people = [generator.permutation(members[own])[:2] for own in _split(examples.identity[members])]
     pairs = [pair.tolist() for pair in people if len(pair) == 2]
     return [image for index in generator.permutation(len(pairs)) for image in pairs[index]]
-
-
-def _first(sources: Sequence[Iterable[int]], count: int) -> np.ndarray:
-    """The first `count`, sources taking turns, none twice."""
-    chosen = itertools.islice(dict.fromkeys(_alternating(sources)), count)
-    return np.sort(np.fromiter(chosen, np.int64))
 
 
 def _alternating(parts: Sequence[Iterable[int]]) -> Iterable[int]:
