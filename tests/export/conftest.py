@@ -1,15 +1,17 @@
 """A small network of the interface that exports take, with outputs that differ between images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from kfer import export
+from kfer import export, preprocessing
 from kfer.models import heads
-from kfer.settings import TaskSettings
+from kfer.settings import ExportSettings, TaskSettings
 
 SIZE = 16
 #: The standard deviation of the angles.
@@ -38,6 +40,21 @@ class Toy:
     @property
     def channels(self) -> int:
         return self.images.shape[-1]
+
+    def save_tflite(self, folder: Path, variants: Sequence[str], **settings: object) -> dict[str, Path]:
+        """The files of `export.save_tflite` by their names."""
+        chosen = ExportSettings(tflite=tuple(variants), **settings)
+        made = export.save_tflite(
+            *(self.model, folder, self.tasks, chosen, self.images, self.size, self.channels)
+        )
+        return {name: file.path for name, file in made.items()}
+
+    def write_golden(self, folder: Path, variants: Sequence[str]) -> Path:
+        """Files, and golden vectors beside them; the path of golden.json."""
+        images = export.golden_images(self.size)
+        pixels = np.asarray(preprocessing.prepare_images(images, self.size, self.channels))
+        reference = export.keras_outputs(self.model, self.tasks, pixels)
+        return export.write_golden(folder, images, self.save_tflite(folder, variants), reference)
 
     def unit(self, name: str) -> float:
         """How much the numbers of an output differ between images, roughly."""

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from kfer import export, preprocessing
-from kfer.settings import ExportSettings
 
 VARIANTS = ("float32", "float16", "dynamic_range", "int8")
 
@@ -29,16 +28,7 @@ def reference(grey, images):
 @pytest.fixture(scope="module")
 def exported(grey, images, reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("golden_model")
-    made = export.save_tflite(
-        grey.model,
-        folder,
-        grey.tasks,
-        ExportSettings(tflite=VARIANTS),
-        grey.images,
-        grey.size,
-        grey.channels,
-    )
-    files = {name: file.path for name, file in made.items()}
+    files = grey.save_tflite(folder, VARIANTS)
     assert export.write_golden(folder, images, files, reference) == folder / "golden" / "golden.json"
     return folder
 

@@ -8,11 +8,7 @@ import shutil
 import subprocess
 import threading
 
-import numpy as np
 import pytest
-
-from kfer import export, preprocessing
-from kfer.settings import ExportSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.download]
 VARIANTS = ("float32", "int8")
@@ -40,20 +36,7 @@ def litert_js(tmp_path_factory):
 @pytest.fixture
 def model(colour, litert_js, tmp_path):
     folder = tmp_path / "model"
-    made = export.save_tflite(
-        colour.model,
-        folder,
-        colour.tasks,
-        ExportSettings(tflite=VARIANTS),
-        colour.images,
-        colour.size,
-        colour.channels,
-    )
-    files = {name: file.path for name, file in made.items()}
-    images = export.golden_images(colour.size)
-    pixels = np.asarray(preprocessing.prepare_images(images, colour.size, colour.channels))
-    reference = export.keras_outputs(colour.model, colour.tasks, pixels)
-    export.write_golden(folder, images, files, reference)
+    colour.write_golden(folder, VARIANTS)
     shutil.copytree(litert_js, folder / "golden" / "litert")
     return folder
 

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from kfer import export, preprocessing
-from kfer.settings import ExportSettings
+from kfer import export
 
 pytestmark = pytest.mark.slow
 SOURCE = Path(export.__file__).parent / "checkers" / "golden_check.cc"
@@ -182,19 +181,7 @@ def program(tmp_path_factory):
 
 @pytest.fixture
 def model(colour, tmp_path):
-    made = export.save_tflite(
-        colour.model,
-        tmp_path,
-        colour.tasks,
-        ExportSettings(tflite=("float32", "int8")),
-        colour.images,
-        colour.size,
-        3,
-    )
-    files = {name: file.path for name, file in made.items()}
-    images = export.golden_images(colour.size)
-    pixels = np.asarray(preprocessing.prepare_images(images, colour.size, 3))
-    export.write_golden(tmp_path, images, files, export.keras_outputs(colour.model, colour.tasks, pixels))
+    colour.write_golden(tmp_path, ("float32", "int8"))
     return tmp_path
 
 

@@ -1,22 +1,11 @@
 import numpy as np
 import pytest
 
-from kfer import export
 from kfer.export import litert
-from kfer.settings import ExportSettings
 
 
 def test_answers_are_the_files_own(colour, tmp_path):
-    made = export.save_tflite(
-        colour.model,
-        tmp_path,
-        colour.tasks,
-        ExportSettings(tflite=("float32", "int8")),
-        colour.images,
-        colour.size,
-        3,
-    )
-    files = {name: file.path for name, file in made.items()}
+    files = colour.save_tflite(tmp_path, ("float32", "int8"))
     shape = (1, colour.size, colour.size, 3)
     for variant, scale, tolerance in (("float32", 0.0, 1e-5), ("int8", 1.0, 0.1)):
         answers = litert.ask(files[variant], colour.images[:3])

@@ -27,15 +27,9 @@ def operations(path):
     return collections.Counter(operation["op_name"] for operation in details)
 
 
-def save(toy, folder, variants, **settings):
-    settings = ExportSettings(tflite=variants, **settings)
-    files = export.save_tflite(toy.model, folder, toy.tasks, settings, toy.images, toy.size, toy.channels)
-    return {name: file.path for name, file in files.items()}
-
-
 @pytest.fixture(scope="module")
 def files(grey, tmp_path_factory):
-    return save(grey, tmp_path_factory.mktemp("tflite"), TFLITE_VARIANTS)
+    return grey.save_tflite(tmp_path_factory.mktemp("tflite"), TFLITE_VARIANTS)
 
 
 def test_interface_is_the_same_for_every_variant(files, grey):
@@ -86,7 +80,7 @@ def test_variants_agree_with_keras(files, grey, variant, difference, degrees, co
 @pytest.mark.parametrize("toy_name", ["colour", "only_expression", "only_embedding"])
 def test_other_networks_agree_with_keras(toy_name, request, tmp_path):
     toy = request.getfixturevalue(toy_name)
-    files = save(toy, tmp_path / "new", ("float32", "int8"))
+    files = toy.save_tflite(tmp_path / "new", ("float32", "int8"))
     for variant, tolerance in (("float32", 1e-5), ("int8", 0.1)):
         outputs = run(files[variant], toy.rgb)
         assert set(outputs) == set(toy.reference)
@@ -145,7 +139,7 @@ def test_what_a_task_has_for_itself_is_builtin_too(tmp_path):
 
 
 def test_same_network_gives_the_same_bytes(files, grey, tmp_path):
-    again = save(grey, tmp_path, ("int8",))["int8"]
+    again = grey.save_tflite(tmp_path, ("int8",))["int8"]
     assert again.read_bytes() == files["int8"].read_bytes()
 
 
@@ -169,7 +163,7 @@ def test_operation_without_builtin_is_named(tmp_path):
 
 def test_unknown_variant_is_refused(grey, tmp_path):
     with pytest.raises(ValueError, match=r"float32, float16, dynamic_range, int8, .*; got 'int4'"):
-        save(grey, tmp_path, ("float32", "int4"))
+        grey.save_tflite(tmp_path, ("float32", "int4"))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +197,7 @@ def test_a_task_cannot_be_called_as_a_signature(only_expression, tmp_path):
 
 @pytest.mark.parametrize("variant", ["float32", "int8", "int8_io"])
 def test_each_output_can_have_a_signature_of_its_own(grey, variant, tmp_path):
-    path = str(save(grey, tmp_path, (variant,), output_signatures=True)[variant])
+    path = str(grey.save_tflite(tmp_path, (variant,), output_signatures=True)[variant])
     interpreter = Interpreter(path)
     keys = {"expression", "embed", "votes", "units", "angles"}
     assert set(interpreter.get_signature_list()) == {"serving_default", *keys}
@@ -232,7 +226,7 @@ def test_int8_in_and_out_has_no_float(files, grey):
 
 
 def test_a_file_can_take_any_number_of_images(grey, tmp_path):
-    for name, path in save(grey, tmp_path, TFLITE_VARIANTS, resizable=True).items():
+    for name, path in grey.save_tflite(tmp_path, TFLITE_VARIANTS, resizable=True).items():
         signature = Interpreter(str(path)).get_signature_runner("serving_default")
         assert signature.get_input_details()["image"]["shape_signature"].tolist() == [-1, 16, 16, 3]
         outputs = inference.load(path)(grey.rgb)
@@ -243,9 +237,8 @@ def test_a_file_can_take_any_number_of_images(grey, tmp_path):
 
 
 def test_the_embedding_can_be_left_as_it_is(grey, tmp_path):
-    for name, path in save(
-        grey, tmp_path, ("float32", "int8", "int8_io"), normalize_embedding=False
-    ).items():
+    variants = ("float32", "int8", "int8_io")
+    for name, path in grey.save_tflite(tmp_path, variants, normalize_embedding=False).items():
         found = inference.load(path)(grey.rgb)["embedding"]
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
         assert np.ptp(lengths) > 0.1, name
@@ -270,6 +263,6 @@ def test_each_output_can_have_a_file_of_its_own(grey, tmp_path):
 
 
 def test_converter_is_silent(grey, tmp_path, capfd):
-    save(grey, tmp_path, ("int8",))
+    grey.save_tflite(tmp_path, ("int8",))
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
