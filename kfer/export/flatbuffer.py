@@ -4,6 +4,7 @@ Each changes a file that was read with `read`, with one subgraph and one signatu
 """
 
 import collections
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from tensorflow.lite.tools import flatbuffer_utils
 _UNIT_SCALE, _UNIT_ZERO_POINT = 1 / 128, 0
 # Buffer 0 is by TFLite's convention the empty one, of tensors without constant data.
 _NO_DATA = 0
+# Instead of an input that an operation can do without.
+_NO_TENSOR = -1
 # Bytes, of TFLite's own schema.
 _ALIGNMENT = 16
 
@@ -46,15 +49,15 @@ def contents(model: schema.ModelT) -> dict[str, Any]:
     """Returns what a file has, JSON-able.
 
     Returns:
-        "operations", how many there are of each, in alphabetical order; "signatures", of each by its name
-        "inputs" and "outputs", the tensors' names, shapes (-1 for any) and types ("UINT8").
+        "operations", how many of each its first subgraph has, that of all outputs, in alphabetical
+        order; "signatures", of each by its name "inputs" and "outputs", the tensors' names, shapes (-1
+        for any) and types ("UINT8").
     """
     operators = _names(schema.BuiltinOperator)
     types = _names(schema.TensorType)
     found = collections.Counter(
         operators[model.operatorCodes[operator.opcodeIndex].builtinCode]
-        for graph in model.subgraphs
-        for operator in graph.operators
+        for operator in model.subgraphs[0].operators
     )
 
     def described(signature: schema.SignatureDefT, entries: Sequence[Any]) -> list[dict[str, Any]]:
@@ -128,20 +131,45 @@ def take_uint8(model: schema.ModelT) -> None:
 def add_signatures(model: schema.ModelT, outputs: Mapping[str, Sequence[str]]) -> None:
     """Adds signatures that give some of the outputs of the one that there is.
 
-    They run the same operations, so that no weight is in the file a second time.
+    Each has a subgraph of its own with only what these outputs need, since some runtimes load no file
+    whose signatures are of one subgraph. All constant data is shared: no weight is in the file twice.
 
     Args:
         model: The file.
         outputs: The names of the outputs of each, by the signature's name.
     """
-    (signature,) = model.signatureDefs
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
     for key, names in outputs.items():
-        further = schema.SignatureDefT()
-        further.signatureKey = key
-        further.subgraphIndex = signature.subgraphIndex
-        further.inputs = signature.inputs
-        further.outputs = [entry for entry in signature.outputs if entry.name.decode() in names]
+        further = copy.deepcopy(signature)
+        further.signatureKey, further.subgraphIndex = key, len(model.subgraphs)
+        further.outputs = [entry for entry in further.outputs if entry.name.decode() in names]
+        part, places = _part(graph, [entry.tensorIndex for entry in further.outputs])
+        part.name = key
+        for entry in (*further.inputs, *further.outputs):
+            entry.tensorIndex = places[entry.tensorIndex]
+        model.subgraphs.append(part)
         model.signatureDefs.append(further)
+
+
+def _part(graph: schema.SubGraphT, outputs: Sequence[int]) -> tuple[schema.SubGraphT, dict[int, int]]:
+    """What of a graph is needed for some of its tensors, and their numbers there by those here."""
+    needed, operators = set(outputs), []
+    for operator in reversed(graph.operators):
+        if needed & set(operator.outputs):
+            operators.append(copy.deepcopy(operator))
+            needed |= {*operator.inputs, *operator.outputs}
+    needed |= set(graph.inputs)
+    kept = [index for index in range(len(graph.tensors)) if index in needed]
+    places = {index: place for place, index in enumerate(kept)} | {_NO_TENSOR: _NO_TENSOR}
+    part = schema.SubGraphT()
+    part.tensors = [copy.deepcopy(graph.tensors[index]) for index in kept]
+    part.inputs = [places[index] for index in graph.inputs]
+    part.outputs = [places[index] for index in outputs]
+    part.operators = operators[::-1]
+    for operator in part.operators:
+        operator.inputs = [places[index] for index in operator.inputs]
+        operator.outputs = [places[index] for index in operator.outputs]
+    return part, places
 
 
 def _add_tensor(

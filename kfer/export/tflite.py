@@ -66,8 +66,8 @@ def save_tflite(
     "serving_default", input "image", RGB uint8 `[1, image_size, image_size, 3]`; the outputs of a
     SavedModel, by the same names, of float32, with n = 1; with `settings.resizable` n is what the input
     is resized to. With `settings.output_signatures` and several outputs, each has a signature of its own
-    beside it, named as the task, "embed" for the embedding. They share all weights and run the same
-    operations.
+    beside it, named as the task, "embed" for the embedding, which runs only what it needs. They share all
+    weights.
 
     - "float32".
     - "float16" stores weights as float16, "dynamic_range" as int8; both compute as float32 where the

@@ -23,8 +23,8 @@ class ExportSettings:
             out), "int8_io" (int8 in and out), "int16" (activations of int16, weights of int8).
         single_task: Whether each output also has TFLite files of its own, `expression_int8.tflite` for
             one: what MediaPipe Tasks want.
-        output_signatures: Whether each output of a TFLite file also has a signature of its own, for apps
-            with LiteRT's Interpreter; LiteRT.js loads no file that has them.
+        output_signatures: Whether each output of a TFLite file also has a signature of its own. They
+            share all weights in the file; a runtime may prepare each for itself when it loads.
         resizable: Whether TFLite files take any number of images; else one, which more delegates run.
         normalize_embedding: Whether TFLite files L2-normalise the embedding; else the app must.
         calibration_images: Training images that calibrate int8.
@@ -39,7 +39,7 @@ class ExportSettings:
 
     tflite: tuple[str, ...] = ("float32", "float16", "dynamic_range", "int8")
     single_task: bool = False
-    output_signatures: bool = False
+    output_signatures: bool = True
     resizable: bool = False
     normalize_embedding: bool = True
     calibration_images: int = 200

@@ -49,12 +49,14 @@ class Toy:
         )
         return {name: file.path for name, file in made.items()}
 
-    def write_golden(self, folder: Path, variants: Sequence[str]) -> Path:
+    def write_golden(self, folder: Path, variants: Sequence[str], **settings: object) -> Path:
         """Files, and golden vectors beside them; the path of golden.json."""
         images = export.golden_images(self.size)
         pixels = np.asarray(preprocessing.prepare_images(images, self.size, self.channels))
         reference = export.keras_outputs(self.model, self.tasks, pixels)
-        return export.write_golden(folder, images, self.save_tflite(folder, variants), reference)
+        return export.write_golden(
+            folder, images, self.save_tflite(folder, variants, **settings), reference
+        )
 
     def unit(self, name: str) -> float:
         """How much the numbers of an output differ between images, roughly."""

@@ -49,7 +49,7 @@ def open_page(folder, profile):
         command = [
             *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu"),
             f"--user-data-dir={profile}",
-            "--virtual-time-budget=120000",
+            "--virtual-time-budget=1200000",
             "--dump-dom",
             f"http://127.0.0.1:{server.server_port}/golden/check_golden.html",
         ]

@@ -1,4 +1,3 @@
-import copy
 import zipfile
 
 import numpy as np
@@ -36,8 +35,8 @@ def described(plain, grey):
 
 
 def graph_of(content):
-    """The metadata of the one subgraph: that of its image, and of its outputs."""
-    (graph,) = export.read_metadata(content)["subgraph_metadata"]
+    """The metadata of the subgraph of all outputs: that of its image, and of its outputs."""
+    graph, *_ = export.read_metadata(content)["subgraph_metadata"]
     (image,) = graph["input_tensor_metadata"]
     return image, graph["output_tensor_metadata"]
 
@@ -187,25 +186,18 @@ def test_a_file_of_one_task_has_its_labels_alone(grey, tmp_path):
         assert [output["name"] for output in graph["output_tensor_metadata"]] == [name]
 
 
-def test_each_subgraph_of_a_signature_is_described(plain, grey):
-    def add(model):
-        """A subgraph that no signature names, and a copy of the first with one output for a signature."""
-        first, signature = model.subgraphs[0], model.signatureDefs[0]
-        alone, further = copy.copy(first), copy.copy(signature)
-        entry = next(entry for entry in signature.outputs if entry.name == b"units")
-        alone.outputs, further.outputs = [entry.tensorIndex], [entry]
-        further.signatureKey, further.subgraphIndex = "units_again", 2
-        model.subgraphs += [copy.copy(first), alone]
-        model.signatureDefs.append(further)
+def test_each_subgraph_of_a_signature_is_described(plain, described, grey):
+    def forget(model):
+        del model.signatureDefs[1]
 
-    content = changed(plain["float32"], add)
-    found = export.read_metadata(export.with_metadata(content, grey.tasks, "faces"))
-    main, nameless, alone = found["subgraph_metadata"]
-    assert len(main["output_tensor_metadata"]) == 5
+    whole, *alone = export.read_metadata(described["float32"])["subgraph_metadata"]
+    names = [[output["name"] for output in graph["output_tensor_metadata"]] for graph in alone]
+    assert names == [["expression"], ["embedding"], ["votes"], ["units"], ["angles"]]
+    assert len(whole["output_tensor_metadata"]) == len(names)
+    assert all(len(graph["input_tensor_metadata"]) == 1 for graph in alone)
+    content = export.with_metadata(changed(plain["float32"], forget), grey.tasks, "faces")
+    _, nameless, *_ = export.read_metadata(content)["subgraph_metadata"]
     assert nameless == {"input_tensor_metadata": [], "output_tensor_metadata": []}
-    (units,) = alone["output_tensor_metadata"]
-    assert units["name"] == "units" and len(alone["input_tensor_metadata"]) == 1
-    assert set(found["files"]) == set(NAMES)
 
 
 def test_outputs_that_are_no_tasks_are_refused(plain, grey):

@@ -83,7 +83,7 @@ def test_what_is_pushed_says_what_every_output_is(
         name="toy",
         data=DataSettings(image_size=SIZE, channels=1),
         tasks=TASKS,
-        export=ExportSettings(tflite=("float32",), output_signatures=True),
+        export=ExportSettings(tflite=("float32",)),
     )
     assert said == "2 exports load in a fresh process and agree with Keras"
     assert blessing.blessed
