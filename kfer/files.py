@@ -40,6 +40,24 @@ def saved_model_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for pattern in patterns for file in folder.glob(pattern))
 
 
+def newest(pattern: str) -> Path:
+    """Returns the file that was written last of those that fit a pattern; a plain path as it is.
+
+    Args:
+        pattern: A path, in which "*" stands for any part of a name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    path = Path(pattern)
+    if path.exists():
+        return path
+    found = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    if not found:
+        raise FileNotFoundError(f"there is no file {pattern}")
+    return max(found, key=lambda file: file.stat().st_mtime_ns)
+
+
 def check_new(path: Path, ending: str) -> None:
     """Checks that a file can be written without replacing one that somebody may need.
 

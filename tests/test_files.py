@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,15 @@ def test_a_folder_has_one_owner(tmp_path: Path):
     with pytest.raises(ValueError, match=r"holds the study 'mine', this one is 'yours': give another"):
         files.claim(tmp_path / "new", "study", "yours")
     assert json.loads((tmp_path / "new" / "study.json").read_text()) == {"name": "mine"}
+
+
+def test_of_files_that_fit_the_newest_is_taken(tmp_path):
+    for number, written in ((1, 30), (2, 50), (3, 40)):
+        (tmp_path / str(number)).mkdir()
+        file = tmp_path / str(number) / "model.keras"
+        file.touch()
+        os.utime(file, (written, written))
+    assert files.newest(str(tmp_path / "*" / "model.keras")) == tmp_path / "2" / "model.keras"
+    assert files.newest(str(tmp_path / "3" / "model.keras")) == tmp_path / "3" / "model.keras"
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*/\*\.h5"):
+        files.newest(str(tmp_path / "*.h5"))

@@ -2,14 +2,12 @@
 
 import importlib.metadata
 import platform
-import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import kfer
-from kfer.machine import machine
+from kfer.machine import commit, machine
 
 
 def facts(name: str, command: str, packages: Sequence[str]) -> dict[str, Any]:
@@ -42,22 +40,5 @@ def made(command: str, packages: Sequence[str]) -> list[tuple[str, str]]:
         ("Python", f"{platform.python_version()} on {platform.system()}"),
         ("machine", machine()),
     ]
-    commit = _commit()
-    return [*rows, ("commit of the page's code", commit)] if commit else rows
-
-
-def _commit() -> str:
-    """The commit that this package lies in, and whether it was changed since; empty outside git."""
-    folder = Path(kfer.__file__).parent
-    texts = []
-    for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", str(folder))):
-        try:
-            process = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True
-            )
-        except OSError:
-            return ""
-        if process.returncode:
-            return ""
-        texts.append(process.stdout.strip())
-    return texts[0] + (", with changes that are not committed" if texts[1] else "")
+    code = commit()
+    return [*rows, ("commit of the page's code", code)] if code else rows

@@ -9,6 +9,7 @@ from typing import Any
 
 import kfer
 from kfer.export.network import output_of
+from kfer.machine import commit
 from kfer.settings import ExportSettings, TaskSettings
 from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, SOFT_CLASSES, Tasks
 
@@ -50,6 +51,7 @@ def write_card(
     settings: ExportSettings,
     image_size: int,
     sources: Mapping[str, int],
+    datasets: Mapping[str, str],
     evaluation: Mapping[str, Any],
     parity: Mapping[str, Mapping[str, Any]],
 ) -> None:
@@ -62,10 +64,11 @@ def write_card(
         settings: What the card says that no figure can.
         image_size: Height and width of the network's input in pixels.
         sources: Training images by the name of their source.
+        datasets: By the same names, the dataset's name and version.
         evaluation: The Evaluator's report.
         parity: The `parity_report` of each export.
     """
-    threshold = evaluation.get("threshold")
+    threshold, code = evaluation.get("threshold"), commit()
     outputs = [
         f"- `{output_of(task, its)}`: {_MEANINGS[its.kind].format(names=', '.join(its.names))}."
         for task, its in tasks.items()
@@ -77,12 +80,15 @@ def write_card(
             f"{threshold['false_accept_rate']:g}, where {threshold['true_accept_rate']:.1%} of genuine "
             "pairs were accepted."
         )
-    images = [f"- {source}: {count:,} training images." for source, count in sources.items()]
+    images = [
+        f"- {source} ({datasets[source]}): {count:,} training images."
+        for source, count in sources.items()
+    ]
     licence = settings.data_license or "not stated (export.data_license of the pipeline's settings)"
     parts = {
         f"Model card: {name}": [
             f"A network for faces of {image_size} pixels, trained, judged and exported with kfer "
-            f"{kfer.__version__}.",
+            f"{kfer.__version__}{f' (commit {code})' if code else ''}.",
         ],
         "Outputs": outputs,
         "Data": [*images, f"\nLicence of the data: {licence}.", _CHECKERS],

@@ -9,6 +9,7 @@ from typing import Any
 import kfer
 from kfer import spec
 from kfer.export.network import output_of
+from kfer.machine import commit
 from kfer.settings.tasks import Tasks
 
 
@@ -46,6 +47,7 @@ def write_model_json(
     metrics: Mapping[str, Any],
     parity: Mapping[str, Mapping[str, Any]],
     sources: Mapping[str, int],
+    datasets: Mapping[str, str],
     contents: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Writes what a user of the model must know, and lists the files beside it.
@@ -69,6 +71,7 @@ def write_model_json(
         metrics: The Evaluator's figures.
         parity: The `parity_report` of each export.
         sources: Training images by the name of their source.
+        datasets: By the same names, the dataset's name and version.
         contents: Of TFLite files by name, `flatbuffer.contents`; it is told with the file.
 
     Raises:
@@ -79,6 +82,7 @@ def write_model_json(
     description = {
         "name": name,
         "kfer_version": kfer.__version__,
+        "commit": commit() or None,
         "image_size": image_size,
         "channels": channels,
         "expressions": list(tasks[spec.EXPRESSION].names) if spec.EXPRESSION in tasks else [],
@@ -94,6 +98,7 @@ def write_model_json(
             "inside": "grey by ITU-R BT.601 where channels is 1; then / 127.5 - 1",
         },
         "training_images": dict(sources),
+        "datasets": dict(datasets),
         "verification": verification,
         "metrics": metrics,
         "parity": parity,

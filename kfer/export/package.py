@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def write_model(
     train: Decoded,
     test: Decoded,
     evaluation: Mapping[str, Any],
-    sources: Sequence[str] = (),
+    sources: Mapping[str, str],
 ) -> Comparison:
     """Writes all that leaves kfer of a network, and compares each export with Keras in a fresh process.
 
@@ -66,7 +66,8 @@ def write_model(
         train: The training split, which calibrates integer variants.
         test: The test split, of which exports are compared on some.
         evaluation: The Evaluator's report.
-        sources: The sources' names, in the order of `train.source`.
+        sources: The name and version of each source's dataset, by the source's name, in the order of
+            `train.source`.
 
     Raises:
         ValueError: What `save_saved_model` and `save_tflite` refuse.
@@ -113,7 +114,7 @@ def write_model(
     counts = np.bincount(train.source, minlength=len(sources))
     trained_on = {source: int(count) for source, count in zip(sources, counts, strict=False)}
     card = folder / "MODEL_CARD.md"
-    write_card(card, name, tasks, settings, image_size, trained_on, evaluation, reports)
+    write_card(card, name, tasks, settings, image_size, trained_on, sources, evaluation, reports)
     write_model_json(
         folder / "model.json",
         name=name,
@@ -126,6 +127,7 @@ def write_model(
         metrics=evaluation["metrics"],
         parity=reports,
         sources=trained_on,
+        datasets=sources,
         contents={
             file.path.name: flatbuffer.contents(flatbuffer.read(file.path.read_bytes()))
             for file in files.values()

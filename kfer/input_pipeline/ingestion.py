@@ -45,8 +45,9 @@ def write_sources(
         prepared_dir: Folder for prepared TFDS datasets.
 
     Returns:
-        {"labels": {feature: {"kind", "names"}}, "sources": names, "num_identities": people trained on,
-        "num_examples": {split: count}, "num_pairs": count}.
+        {"labels": {feature: {"kind", "names"}}, "sources": names, "versions": their datasets' names,
+        configs and versions, "num_identities": people trained on, "num_examples": {split: count},
+        "num_pairs": count}.
 
     Raises:
         FileNotFoundError: If files that the user must download are missing.
@@ -77,6 +78,7 @@ def write_sources(
     return {
         "labels": {feature: dataclasses.asdict(label) for feature, label in labels.items()},
         "sources": [source.dataset for source in data.sources],
+        "versions": [builder.info.full_name for builder in builders],
         "num_identities": num_identities,
         "num_examples": counts,
         "num_pairs": num_pairs,

@@ -3,6 +3,7 @@
 import keras
 
 from kfer import spec
+from kfer.files import newest
 from kfer.models.multitask import load
 from kfer.settings.tasks import EMBEDDING, Tasks, active
 
@@ -18,8 +19,8 @@ def teachers(network: keras.Model, tasks: Tasks) -> dict[str, list[keras.Model]]
         tasks: What it learns.
 
     Raises:
-        ValueError: A file is not a network, or its input or its output for the task is not like the
-            network's.
+        ValueError: A file is missing or not a network, or its input or its output for the task is not
+            like the network's.
     """
     loaded: dict[str, keras.Model] = {}
     found: dict[str, list[keras.Model]] = {}
@@ -36,8 +37,8 @@ def teachers(network: keras.Model, tasks: Tasks) -> dict[str, list[keras.Model]]
 
 def _loaded(path: str, where: str) -> keras.Model:
     try:
-        teacher = load(path)
-    except ValueError as error:
+        teacher = load(newest(path))
+    except (FileNotFoundError, ValueError) as error:
         raise ValueError(
             f"{where}: expected the .keras file of a network that kfer trained: {error}"
         ) from error

@@ -115,7 +115,8 @@ class TaskSettings:
             empty: the last.
         normalize_features: Whether the features are batch-normalised in front of its layers.
         stop_gradient: Whether the shared layers learn nothing from this task.
-        teachers: Saved kfer networks (.keras) that the task is distilled from.
+        teachers: Saved kfer networks (.keras) that the task is distilled from; of a name with "*", the
+            newest that fits.
         distillation_weight: Weight of the teachers in the task's loss, in [0, 1]; the labels have the
             rest.
         distillation_temperature: Of the softmax of teacher and student.

@@ -42,7 +42,8 @@ PARITY = {
 def card(folder: Path, settings: ExportSettings, evaluation: dict) -> str:
     path = folder / "MODEL_CARD.md"
     sources = {"fer2013": 28_709, "lfw": 9_617}
-    write_card(path, "faces", TASKS, settings, 48, sources, evaluation, PARITY)
+    datasets = {"fer2013": "kfer_fer2013/1.0.0", "lfw": "kfer_lfw/1.1.0"}
+    write_card(path, "faces", TASKS, settings, 48, sources, datasets, evaluation, PARITY)
     return path.read_text()
 
 
@@ -53,7 +54,7 @@ def test_the_card_says_what_a_model_is(tmp_path: Path) -> None:
         "- `expression`: the probability of each class: calm, glad.",
         "- `embedding`: a vector of length 1; the cosine of two of them says how alike two faces are.",
         "- `gaze`: numbers in the unit of the labels: yaw.",
-        "- fer2013: 28,709 training images.",
+        "- fer2013 (kfer_fer2013/1.0.0): 28,709 training images.",
         "Licence of the data: CC BY 4.0.",
         "| expression | accuracy | 0.500 | 0.400 to 0.625 | 1,200 images |",
         "| identity | accuracy | 0.500 | 0.400 to 0.625 | 6,000 pairs |",

@@ -5,6 +5,7 @@ import pytest
 
 import kfer
 from kfer.export import write_labels, write_model_json
+from kfer.machine import commit
 from kfer.settings import TaskSettings
 
 TASKS = {
@@ -27,6 +28,7 @@ def describe(path, **changes):
         "metrics": {"expression": {"accuracy": 0.9}},
         "parity": {"float32": {"max_probability_difference": 1e-6}},
         "sources": {"drawn": 20},
+        "datasets": {"drawn": "kfer_drawn/1.0.0"},
         "contents": {"int8.tflite": {"operations": {"CONV_2D": 3}}},
     }
     write_model_json(path, **(arguments | changes))
@@ -53,6 +55,7 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
     assert described == {
         "name": "faces",
         "kfer_version": kfer.__version__,
+        "commit": commit() or None,
         "image_size": 48,
         "channels": 1,
         "expressions": ["calm", "glad"],
@@ -69,6 +72,7 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
             "inside": "grey by ITU-R BT.601 where channels is 1; then / 127.5 - 1",
         },
         "training_images": {"drawn": 20},
+        "datasets": {"drawn": "kfer_drawn/1.0.0"},
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
         "parity": {"float32": {"max_probability_difference": 1e-6}},

@@ -39,6 +39,7 @@ def test_sources_are_written_as_splits_with_labels(tmp_path):
             "identity": {"kind": "embedding", "names": ()},
         },
         "sources": ["numbers", "integers"],
+        "versions": [f"input_pipeline_faces/{name}/1.0.0" for name in ("numbers", "integers")],
         "num_identities": 2,
         "num_examples": {"train": 5, "validation": 2, "test": 2},
         "num_pairs": 6,

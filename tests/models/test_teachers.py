@@ -42,6 +42,16 @@ def test_each_task_has_its_teachers_frozen_and_a_file_is_loaded_once(tmp_path: P
         np.testing.assert_allclose(teacher(IMAGES, training=False)["expression"], expected, atol=1e-6)
 
 
+def test_the_newest_file_that_fits_a_pattern_teaches(tmp_path: Path) -> None:
+    saved(tmp_path, seed=1)
+    found = models.teachers(network(), tasks((str(tmp_path / "*.keras"),)))
+    assert len(found["expression"]) == 1
+    with pytest.raises(
+        ValueError, match=r"tasks\.expression\.teachers: .*expected the .keras .*there is no file"
+    ):
+        models.teachers(network(), tasks((str(tmp_path / "*" / "*.keras"),)))
+
+
 def test_tasks_without_teachers_or_weight_have_none(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.keras")
     own = {

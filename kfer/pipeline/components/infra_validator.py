@@ -30,6 +30,7 @@ def infra_validator(
     from kfer import export as exporting
     from kfer import input_pipeline, models
 
+    facts = transformed_examples.labels()
     train, test = (
         input_pipeline.load_decoded(transformed_examples.split(split), data.memory_budget_gb)
         for split in ("train", "test")
@@ -43,7 +44,7 @@ def infra_validator(
         train,
         test,
         json.loads((evaluation.path / "evaluation.json").read_text()),
-        transformed_examples.labels()["sources"],
+        dict(zip(facts["sources"], facts["versions"], strict=True)),
     )
     record = {"parity": found.parity, "reasons": found.reasons}
     (infra_blessing.path / "parity.json").write_text(json.dumps(record, indent=1))

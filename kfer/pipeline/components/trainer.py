@@ -10,6 +10,7 @@ from typing import Any
 
 from kfer.pipeline.artifacts import HyperParameters, Model, ModelRun, TransformedExamples
 from kfer.pipeline.component import Input, Output, Work, component
+from kfer.pipeline.components.outside import saved_networks
 from kfer.processes import in_fresh_process
 from kfer.settings import (
     AugmentationSettings,
@@ -24,7 +25,7 @@ from kfer.settings.space import with_values
 _log = logging.getLogger(__name__)
 
 
-@component()
+@component(fingerprint=saved_networks)
 def trainer(
     transformed_examples: Input[TransformedExamples],
     hyperparameters: Input[HyperParameters],

@@ -8,6 +8,7 @@ from typing import Any
 
 from kfer.pipeline.artifacts import HyperParameters, TransformedExamples, TunerResults
 from kfer.pipeline.component import Input, Output, Work, component
+from kfer.pipeline.components.outside import saved_networks
 from kfer.settings import (
     AugmentationSettings,
     DataSettings,
@@ -20,7 +21,7 @@ from kfer.settings import (
 from kfer.settings.space import with_values
 
 
-@component()
+@component(fingerprint=saved_networks)
 def tuner(
     transformed_examples: Input[TransformedExamples],
     best_hyperparameters: Output[HyperParameters],

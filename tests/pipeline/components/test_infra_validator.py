@@ -66,7 +66,7 @@ def test_what_is_pushed_says_what_every_output_is(
     model, examples = Model(tmp_path / "model"), TransformedExamples(tmp_path / "examples")
     write_network(model)
     examples.path.mkdir()
-    examples.write_labels({"sources": ["drawn", "found"]})
+    examples.write_labels({"sources": ["drawn", "found"], "versions": ["drawn/1.0.0", "found/2.1.0"]})
     write_split(examples.split("train"), 4)
     write_split(examples.split("test"), 6)
     evaluation = made(ModelEvaluation, tmp_path / "evaluation")
@@ -104,7 +104,8 @@ def test_what_is_pushed_says_what_every_output_is(
     assert file["signatures"]["embed"] == {"inputs": [image], "outputs": [embedding]}
     assert described["training_images"] == {"drawn": 2, "found": 2}
     card = (serving.path / "MODEL_CARD.md").read_text()
-    assert "- drawn: 2 training images.\n- found: 2 training images." in card
+    assert "- drawn (drawn/1.0.0): 2 training images.\n- found (found/2.1.0): 2 training" in card
+    assert described["datasets"] == {"drawn": "drawn/1.0.0", "found": "found/2.1.0"}
     parity = json.loads((blessing.path / "parity.json").read_text())["parity"]["saved_model"]
     assert parity["num_images"] == 6 and parity["accuracy_change"] == 0
     assert parity["tasks"]["angles"]["max_difference"] < 1e-2
