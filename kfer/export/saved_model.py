@@ -89,6 +89,8 @@ class _ServedModel(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")])
         def of_tensor(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            # The signature's shape is not checked by who serves it: a grey image would broadcast.
+            images = tf.ensure_shape(images, [None, None, None, 3])
             return predict(preprocessing.prepare_images(images, image_size, channels))
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])

@@ -19,6 +19,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from kfer import preprocessing, spec
 from kfer.export import flatbuffer, network
 from kfer.export.noise import LayerNoise, layer_noise
+from kfer.export.unfolded import with_convolutions
 from kfer.settings import ExportSettings, TaskSettings
 from kfer.settings.tasks import EMBEDDING, Tasks
 
@@ -176,17 +177,18 @@ class _Part:
         batch_size = None if self.settings.resizable else 1
         dtype = tf.float32 if integer else tf.uint8
         normalised = self.settings.normalize_embedding and not integer
+        computed = with_convolutions(self.network) if integer else self.network
 
         @tf.function(input_signature=[tf.TensorSpec([batch_size, size, size, 3], dtype, spec.IMAGE)])
         def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
             # The converter gives a sum over an axis in int16 the range of its terms, which it exceeds.
             given = preprocessing.grey_of_terms(image) if channels == 1 and variant == INT16 else image
             prepared = preprocessing.prepare_images(given, size, channels)
-            outputs = self.network(tf.cast(prepared, tf.float32), training=False)
+            outputs = computed(tf.cast(prepared, tf.float32), training=False)
             return network.add_tails(outputs, self.tasks, normalised)
 
         module = tf.Module()
-        module.network_variables = [variable.value for variable in self.network.variables]
+        module.network_variables = [variable.value for variable in computed.variables]
         module.predict = predict
         tf.saved_model.save(module, str(folder), {_SIGNATURE: predict})
 

@@ -79,6 +79,30 @@ def test_bytes_that_do_not_decode_are_named(loaded, grey):
         loaded.signatures["serving_default"](image_bytes=tf.constant([b""]))
 
 
+@pytest.mark.parametrize(
+    ("key", "given", "message"),
+    [
+        (
+            "image_tensor",
+            {"images": np.zeros((1, 8, 8, 3), np.float32)},
+            "expected to be a uint8 tensor but is a float",
+        ),
+        (
+            "image_tensor",
+            {"images": np.zeros((8, 8, 3), np.uint8)},
+            r"images \[8,8,3\] is not .*\[\?,\?,\?,3\]",
+        ),
+        ("image_tensor", {"images": np.zeros((1, 8, 8, 1), np.uint8)}, r"images \[1,8,8,1\] is not"),
+        ("serving_default", {"image_bytes": [1.0]}, "expected to be a string tensor"),
+        ("serving_default", {"images": [b"jpeg"]}, "image_bytes"),
+    ],
+)
+def test_inputs_of_another_type_or_shape_are_named(loaded, key, given, message):
+    tensors = {name: tf.constant(value) for name, value in given.items()}
+    with pytest.raises((TypeError, ValueError, tf.errors.InvalidArgumentError), match=message):
+        loaded.signatures[key](**tensors)
+
+
 def test_embeddings_have_a_signature_of_their_own(loaded, grey):
     encoded = tf.constant([png(image) for image in grey.rgb[:3]])
     found = loaded.signatures["embed"](image_bytes=encoded)

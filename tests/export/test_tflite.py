@@ -275,3 +275,14 @@ def test_converter_is_silent(grey, tmp_path, capfd):
     grey.save_tflite(tmp_path, ("int8",))
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_inputs_of_another_type_or_shape_fail(files):
+    signature = Interpreter(str(files["int8"])).get_signature_runner("serving_default")
+    with pytest.raises(ValueError, match="Got value of type FLOAT32 but expected type UINT8"):
+        signature(image=np.zeros((1, 16, 16, 3), np.float32))
+    with pytest.raises(ValueError, match="picture"):
+        signature(picture=np.zeros((1, 16, 16, 3), np.uint8))
+    # LiteRT takes the new size for all that follows, and fails where it does not fit.
+    with pytest.raises((ValueError, RuntimeError), match="failed to prepare"):
+        signature(image=np.zeros((1, 24, 24, 3), np.uint8))

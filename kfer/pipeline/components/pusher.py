@@ -41,6 +41,9 @@ def push(model: Path, versions: Path) -> Path:
 
     The folder is copied beside its place and renamed, so that nobody sees half of it. A version that
     holds this very model already (a run was killed after its push) is taken as it is.
+
+    Raises:
+        OSError: A file cannot be copied, for want of room say; nothing is left of the others.
     """
     versions.mkdir(parents=True, exist_ok=True)
     for leftover in versions.glob(".pushing-*"):
@@ -53,7 +56,7 @@ def push(model: Path, versions: Path) -> Path:
         version = present[-1] + 1 if present else 1
         copy = versions / f".pushing-{os.getpid()}"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(model, copy)
+        _copy(model, copy)
         try:
             copy.rename(versions / str(version))
         except OSError:
@@ -61,6 +64,17 @@ def push(model: Path, versions: Path) -> Path:
                 raise
             continue  # another pipeline pushed this version meanwhile: take the next
         return versions / str(version)
+
+
+def _copy(model: Path, copy: Path) -> None:
+    try:
+        shutil.copytree(model, copy)
+    except shutil.Error as error:  # a list of what went wrong with each file
+        shutil.rmtree(copy, ignore_errors=True)
+        file, _, reason = error.args[0][0]
+        raise OSError(
+            f"{file} cannot be copied to {copy.parent}, nothing was pushed: {reason}"
+        ) from error
 
 
 def _same_model(pushed: Path, model: Path) -> bool:
