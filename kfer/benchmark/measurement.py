@@ -98,39 +98,42 @@ def measure(files: Sequence[Path | str], settings: BenchmarkSettings) -> list[Me
         raise ValueError("give at least one model")
     paths = [Path(file) for file in files]
     kinds_ = [kinds.kind_of(path) for path in paths]
-    failures: dict[int, str] = {}
+    pairs = [(index, threads) for index in range(len(paths)) for threads in settings.threads]
+    failures: dict[tuple[int, int], str] = {}
+
+    def fail(index: int, reason: str) -> None:
+        failures.update({pair: reason for pair in pairs if pair[0] == index})
+
     for index, (path, kind) in enumerate(zip(paths, kinds_, strict=True)):
         if not kind.is_installed:
-            failures[index] = (
-                f"needs {kind.package}, which is not installed; install it by pip install {kind.package}"
-            )
+            needed = f"needs {kind.package}, which is not installed; install it by pip install"
+            fail(index, f"{needed} {kind.package}")
             continue
         _log.info("trying %s", path.name)
         reply = _in_process(path, settings.threads[0], settings, 0.0)
         if reply.get("stage") == "load":
             raise ValueError(f"{path} cannot be loaded by {kind.name}: {reply['error']}")
         if "error" in reply:
-            failures[index] = reply["error"]
-    pairs = [(index, threads) for index in range(len(paths)) for threads in settings.threads]
+            fail(index, reply["error"])
     found: dict[tuple[int, int], list[dict[str, Any]]] = {pair: [] for pair in pairs}
     for number in range(1, settings.rounds + 1):
         for index, threads in pairs:
-            if index in failures:
+            if (index, threads) in failures:
                 continue
             _log.info(
                 "round %d of %d: %s, %s", number, settings.rounds, paths[index].name, counted(threads)
             )
             reply = _in_process(paths[index], threads, settings, settings.seconds)
             if "error" in reply:
-                failures[index] = f"with {counted(threads)}: {reply['error']}"
+                failures[index, threads] = f"with {counted(threads)}: {reply['error']}"
             found[index, threads].append(reply)
     return [
         Measurement(
             paths[index],
             threads,
             kinds.size_mb(paths[index]),
-            None if index in failures else _figures(found[index, threads], settings.batch),
-            failures.get(index, ""),
+            None if (index, threads) in failures else _figures(found[index, threads], settings.batch),
+            failures.get((index, threads), ""),
         )
         for index, threads in pairs
     ]

@@ -3,13 +3,15 @@
 import dataclasses
 import os
 import textwrap
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import kfer
 from kfer.benchmark.measurement import Figures, Measurement
 from kfer.files import write_csv
-from kfer.machine import machine
+from kfer.machine import commit, machine
 
 _WIDTH = 106
 _FIXED = "*"
@@ -50,12 +52,16 @@ def table(measurements: Sequence[Measurement]) -> str:
 def write(path: Path, measurements: Sequence[Measurement]) -> None:
     """Writes a CSV file: a row a measurement, with every figure; empty where a model failed.
 
+    Each row also has the machine, the day, and kfer's version and commit.
+
     Args:
         path: The file.
         measurements: Of `measure`.
     """
     first = _of_first(measurements)
-    write_csv(path, [_row(m, first) for m in measurements])
+    code = " ".join(filter(None, [kfer.__version__, commit()]))
+    made = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "kfer": code}
+    write_csv(path, [_row(m, first) | made for m in measurements])
 
 
 def _of_first(measurements: Sequence[Measurement]) -> dict[int, float]:
@@ -140,7 +146,6 @@ def _row(measurement: Measurement, first: dict[int, float]) -> dict[str, Any]:
         "threads": measurement.threads,
         "size_mb": measurement.size_mb,
         "failure": measurement.failure,
-        "machine": machine(),
     }
     if measurement.figures is None:
         return row

@@ -17,6 +17,8 @@ _MOST_DB = 120.0
 _STEPS = 255
 # How the converter calls what the function returns.
 _OUTPUT = "StatefulPartitionedCall:"
+# Layers that nobody gave a name.
+_NAMELESS = re.compile(r"(re_lu|activation)(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,11 @@ def layer_noise(converter: tf.lite.TFLiteConverter, images: Iterable[np.ndarray]
 
 def _keras_layer(tensor: str) -> str:
     """From "exported_1/compact_1/stage4.0.norm2_1/FusedBatchNormV3;..." to "stage4.0.norm2"."""
-    first = tensor.partition(";")[0]
-    if first.startswith(_OUTPUT):
-        return f"output {first.removeprefix(_OUTPUT)}"
-    *_, layer, _ = ["", *first.split("/")] if "/" in first else ["", first, ""]
-    return re.sub(r"_\d+$", "", layer)
+    names = tensor.split(";")
+    if names[0].startswith(_OUTPUT):
+        return f"output {names[0].removeprefix(_OUTPUT)}"
+    folded = [re.sub(r"_\d+$", "", name.split("/")[-2] if "/" in name else name) for name in names]
+    return next((name for name in folded if not _NAMELESS.fullmatch(name)), folded[0])
 
 
 def _signal_to_noise_db(scale: float, mean_squared_error: float) -> float:

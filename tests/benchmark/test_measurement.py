@@ -57,6 +57,21 @@ def test_a_model_that_ends_its_process_fails_alone(tflite, resizable, monkeypatc
     assert whole.figures.median_ms > 0
 
 
+def test_a_number_of_threads_that_fails_leaves_the_others(tflite, monkeypatch):
+    run = measurement.subprocess.run
+
+    def crash(command, **given):
+        if '"threads": 2' in Path(command[-2]).read_text():
+            command = ["/bin/sh", "-c", f"kill -{int(signal.SIGSEGV)} $$"]
+        return run(command, **given)
+
+    monkeypatch.setattr(measurement.subprocess, "run", crash)
+    one, two = measure([tflite], BenchmarkSettings((1, 2), rounds=1, seconds=0.01, batch=(4,)))
+    assert one.figures.median_ms > 0 and one.failure == ""
+    assert two.figures is None
+    assert two.failure == "with 2 threads: its process was ended by SIGSEGV"
+
+
 def test_a_missing_package_is_named_and_others_are_measured(tflite, tmp_path, monkeypatch):
     model = tmp_path / "a.onnx"
     model.write_bytes(b"\x08\x08")

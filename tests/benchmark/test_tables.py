@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+import kfer
 from kfer.benchmark import Measurement, table, write
 from kfer.benchmark.measurement import Figures
 
@@ -65,4 +66,5 @@ def test_the_csv_has_every_figure(measurements, tmp_path):
     assert first["model"] == "a/float32.tflite" and first["threads"] == "1"
     assert (first["median_ms"], second["ratio_to_first"]) == ("2.0", "0.25")
     assert first["image_shape"] == "48x48x3" and first["images_per_second_batch_128"] == "12345.0"
+    assert failed["kfer"].startswith(kfer.__version__) and failed["date"].startswith("20")
     assert failed["median_ms"] == "" and failed["failure"].startswith("needs onnxruntime")
