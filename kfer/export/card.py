@@ -38,7 +38,9 @@ _LIMITS = """\
 - It sees one face, upright, cut out as the training images were. It finds no faces.
 - An expression is not a feeling: the labels say how people called a picture, not what somebody felt.
 - Slices with few images are marked; nothing can be said of groups that are not listed."""
-_CHECKERS = "The programs in golden/ are kfer's, under the Apache License 2.0."
+_CHECKERS = (
+    "The programs and drawn faces in golden/ are kfer's, under the Apache License 2.0 (golden/LICENSE)."
+)
 _INTENDED = """\
 Research and products that tell expressions, or whether two pictures show one person, with the consent
 of who is seen. Not for decisions about people that nobody checks, nor for identification in public."""

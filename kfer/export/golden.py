@@ -71,8 +71,8 @@ def write_golden(
 
     Beside golden.json lie "input_0.bin" and so on, the images as bytes red, green, blue, pixel after
     pixel and row after row; golden.txt, the same for programs that read no JSON; and checkers in Python,
-    Kotlin, Swift, C++ and for a browser. golden.json holds of each file its size and SHA-256, its
-    input's and outputs' types, scales and zero points, and of each output and image
+    Kotlin, Swift, C++ and for a browser, with their licence. golden.json holds of each file its size and
+    SHA-256, its input's and outputs' types, scales and zero points, and of each output and image
 
     - "expected": what this very file said in LiteRT on the CPU, in a process of its own;
     - "keras": what Keras said, for information: the way from there to the file is the parity's matter;

@@ -28,9 +28,16 @@ def exported_tasks(model: keras.Model, tasks: Tasks) -> dict[str, TaskSettings]:
         tasks: What it was trained for; those that it has no output for are left out.
 
     Raises:
-        ValueError: No task is left, an output is no task's, or a task has another number of names than
-            its output has numbers.
+        ValueError: The network is not built or its outputs have no names, no task is left, an output is
+            no task's, or a task has another number of names than its output has numbers.
     """
+    outputs = getattr(model, "output", None)  # a network that is not built has none
+    if not isinstance(outputs, dict):
+        raise ValueError(
+            "expected a network as kfer.models.build makes it, whose outputs have names; got "
+            f"{type(model).__name__} {getattr(model, 'name', '')!r} with "
+            f"{'no outputs: it is not built' if outputs is None else 'outputs without names'}"
+        )
     found = {name: task for name, task in tasks.items() if output_of(name, task) in model.output}
     known = {spec.IDENTITY, *(output_of(name, task) for name, task in found.items())}
     strange = [name for name in model.output if name not in known]
@@ -47,6 +54,20 @@ def exported_tasks(model: keras.Model, tasks: Tasks) -> dict[str, TaskSettings]:
                 f"{', '.join(task.names)}"
             )
     return found
+
+
+def check_input(model: keras.Model, image_size: int, channels: int) -> None:
+    """Checks what a network takes.
+
+    Raises:
+        ValueError: It is not `[n, image_size, image_size, channels]`.
+    """
+    expected = (None, image_size, image_size, channels)
+    if model.input_shape != expected:
+        raise ValueError(
+            f"expected a network that takes {list(expected)}, as image_size and channels say; "
+            f"{model.name!r} takes {model.input_shape}"
+        )
 
 
 def output_of(name: str, task: TaskSettings) -> str:

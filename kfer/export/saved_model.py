@@ -41,9 +41,10 @@ def save_saved_model(
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: The tasks do not fit the network's outputs.
+        ValueError: The network is not built, takes other images, or the tasks do not fit its outputs.
     """
     tasks = network.exported_tasks(model, tasks)
+    network.check_input(model, image_size, channels)
     with tempfile.TemporaryDirectory() as temporary:
         served = _ServedModel(model, tasks, image_size, channels)
         if spec.EXPRESSION in tasks:

@@ -96,13 +96,14 @@ def save_tflite(
         measure_noise: Whether to measure what int8 loses in each layer, by one more conversion.
 
     Raises:
-        ValueError: Calibration images have another shape or type, or show nothing, the tasks do not
-            fit the network's outputs or have the name of a signature, or it has operations that TFLite
-            has not built in; they are named.
+        ValueError: The network is not built or takes other images, calibration images have another shape
+            or type, or show nothing, the tasks do not fit the network's outputs or have the name of a
+            signature, or it has operations that TFLite has not built in; they are named.
     """
     if set(_INTEGER) & set(settings.tflite):
         _check_calibration_images(calibration_images, image_size, channels)
     tasks = network.exported_tasks(model, tasks)
+    network.check_input(model, image_size, channels)
     _check_names(tasks)
     parts: dict[str, Tasks] = {"": tasks}
     if settings.single_task and len(tasks) > 1:

@@ -70,7 +70,7 @@ class _Rewriting:
     def __call__(self, layer: keras.layers.Layer, *arguments: Any, **named: Any) -> Any:
         given = arguments[0] if arguments else None
         if isinstance(layer, RecomputedBottleneck):
-            joined = self._normalized(layer.norm, list(given))
+            joined = self._normalized(layer.norm, list(arguments[0]))
             return layer.convolution(layers.ReLU(name=f"{layer.name}.relu")(joined))
         is_map = isinstance(given, keras.KerasTensor) and len(given.shape) == 4
         if is_map and isinstance(layer, _NORMALIZATIONS) and not _is_of_convolution(given):
@@ -85,7 +85,7 @@ class _Rewriting:
         if len(maps) == 1:
             return _scaled(maps[0], scale, offset, norm.name)
         ends = np.cumsum([0, *(each.shape[-1] for each in maps)])
-        found = []
+        found: list[_Standard] = []
         for each, start, end in zip(maps, ends[:-1], ends[1:], strict=True):
             if id(each) not in self._standard:
                 statistics = mean[start:end], deviation[start:end]

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,6 +177,7 @@ def test_same_files_give_the_same_bytes(model, images, reference):
 def test_checkers_lie_beside_the_vectors(exported):
     names = {path.name for path in (exported / "golden").iterdir() if path.suffix not in (".bin", ".txt")}
     assert names == {
+        "LICENSE",
         "golden.json",
         "check_golden.py",
         "check_golden.html",
@@ -184,6 +186,9 @@ def test_checkers_lie_beside_the_vectors(exported):
         "GoldenCheck.kt",
         "GoldenCheck.swift",
     }
+    repository = Path(export.__file__).parents[2] / "LICENSE"
+    if repository.is_file():  # not of an installed package
+        assert (exported / "golden" / "LICENSE").read_bytes() == repository.read_bytes()
 
 
 def test_python_checker_passes_from_anywhere(exported, tmp_path):

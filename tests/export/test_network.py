@@ -5,7 +5,7 @@ import pytest
 from kfer import export
 from kfer.export import network
 from kfer.models import heads
-from kfer.settings import TaskSettings
+from kfer.settings import ExportSettings, TaskSettings
 
 IDENTITY = {"identity": TaskSettings("embedding")}
 
@@ -82,3 +82,20 @@ def test_tasks_that_are_not_the_networks_are_refused(grey):
     fewer = grey.tasks | {"votes": TaskSettings("soft_classes", ("young", "old"))}
     with pytest.raises(ValueError, match=r"tasks\.votes: .* 3 numbers; got 2 names: young, old"):
         network.exported_tasks(grey.model, fewer)
+
+
+def test_networks_of_others_are_refused(grey, tmp_path):
+    unbuilt = keras.Sequential([keras.layers.Dense(4)])
+    with pytest.raises(ValueError, match=r"got Sequential .* with no outputs: it is not built"):
+        network.exported_tasks(unbuilt, IDENTITY)
+    inputs = keras.Input((4,))
+    foreign = keras.Model(inputs, keras.layers.Dense(4)(inputs), name="foreign")
+    with pytest.raises(ValueError, match="got Functional 'foreign' with outputs without names"):
+        network.exported_tasks(foreign, IDENTITY)
+    settings, other = ExportSettings(tflite=("float32",)), np.zeros((1, 24, 24, 1), np.uint8)
+    message = r"expected a network that takes \[None, 24, 24, 1\].*takes \(None, 16, 16, 1\)"
+    with pytest.raises(ValueError, match=message):
+        export.save_tflite(grey.model, tmp_path, grey.tasks, settings, other, 24, 1)
+    with pytest.raises(ValueError, match=message):
+        export.save_saved_model(grey.model, tmp_path, grey.tasks, 24, 1)
+    assert list(tmp_path.iterdir()) == []
