@@ -18,6 +18,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kfer import preprocessing, spec
 from kfer.export import flatbuffer, network
+from kfer.export.choice import typical
 from kfer.export.noise import LayerNoise, layer_noise
 from kfer.export.unfolded import with_convolutions
 from kfer.settings import ExportSettings, TaskSettings
@@ -26,6 +27,7 @@ from kfer.settings.tasks import EMBEDDING, Tasks
 INT8, INT8_IO, INT16 = "int8", "int8_io", "int16"
 _INTEGER = (INT8, INT8_IO, INT16)
 _SIGNATURE = "serving_default"
+_BATCH_SIZE = 64
 # How many images the noise of int8 is measured on.
 _NOISE_IMAGES = 8
 #: The signature of the embedding alone.
@@ -90,7 +92,8 @@ def save_tflite(
         tasks: What it was trained for; those that it has no output for are left out.
         settings: Variants, and how they are made.
         calibration_images: uint8 `[n, image_size, image_size, channels]`: training images whose
-            activations give the integer variants their ranges. Not used by the others.
+            activations give the integer variants their ranges, less those that are not `typical`. Not
+            used by the others.
         image_size: Height and width of the network's input in pixels.
         channels: 1 for grey, 3 for RGB.
         measure_noise: Whether to measure what int8 loses in each layer, by one more conversion.
@@ -100,11 +103,12 @@ def save_tflite(
             or type, or show nothing, the tasks do not fit the network's outputs or have the name of a
             signature, or it has operations that TFLite has not built in; they are named.
     """
-    if set(_INTEGER) & set(settings.tflite):
-        _check_calibration_images(calibration_images, image_size, channels)
     tasks = network.exported_tasks(model, tasks)
     network.check_input(model, image_size, channels)
     _check_names(tasks)
+    if set(_INTEGER) & set(settings.tflite):
+        _check_calibration_images(calibration_images, image_size, channels)
+        calibration_images = _typical(network.without_tails(model, tasks), calibration_images)
     parts: dict[str, Tasks] = {"": tasks}
     if settings.single_task and len(tasks) > 1:
         parts |= {f"{network.output_of(name, task)}_": {name: task} for name, task in tasks.items()}
@@ -258,6 +262,17 @@ def _quiet() -> Iterator[None]:
             os.close(console)
             captured.seek(0)
             _log.debug("%s", captured.read().decode(errors="replace"))
+
+
+def _typical(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    chosen = typical(model.predict(images, batch_size=_BATCH_SIZE, verbose=0))
+    if not chosen.all():
+        _log.info(
+            "  calibrating without %d of %d images, on which the network leaves its range by far",
+            (~chosen).sum(),
+            len(images),
+        )
+    return images[chosen]
 
 
 def _check_names(tasks: Tasks) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kfer.export import choice
+from kfer.export.choice import typical
 from kfer.input_pipeline import Decoded
 
 
@@ -45,3 +46,14 @@ def test_parity_has_two_images_of_each_person() -> None:
     few = choice.for_parity(MIXED, 8)
     assert np.bincount(MIXED.source[few]).tolist() == [4, 4]
     assert np.sum(np.bincount(MIXED.identity[few[few >= 40]]) >= 2) >= 1
+
+
+def test_an_image_on_which_a_network_explodes_is_not_typical():
+    rng = np.random.default_rng(0)
+    outputs = {"expression": rng.normal(size=(200, 7)), "embedding": rng.standard_t(3, (200, 128))}
+    assert typical(outputs).all()
+    outputs["embedding"][31] *= 100
+    outputs["expression"][77] *= 100
+    assert np.flatnonzero(~typical(outputs)).tolist() == [31, 77]
+    assert typical({"expression": np.ones((5, 2))}).all()
+    assert typical({"expression": np.array([[1.0], [1.0], [1.0], [1.0], [90.0]])}).all()
