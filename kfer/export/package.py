@@ -1,7 +1,9 @@
 """The whole folder of a model: its exports, what describes them, and the proof that they agree."""
 
+import concurrent.futures
 import dataclasses
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +93,13 @@ def write_model(
     images = _taken(test, chosen)
     labels = {task: test.label(task_.feature or task)[chosen] for task, task_ in tasks.items()}
     reference = keras_outputs(model, tasks, images)
+    _log.info(
+        "  comparing %d exports with Keras on %d images in fresh processes", len(exports), len(images)
+    )
+    answers = _asked({export: place for export, (place, _) in exports.items()}, images)
     reports = {}
     for export, (place, its_tasks) in exports.items():
-        _log.info("  comparing %s with Keras on %d images in a fresh process", export, len(images))
-        said = dict(run_in_fresh_process(place, np.broadcast_to(images, (*images.shape[:3], 3))))
+        said = dict(answers[export])
         if spec.EMBEDDING in said and place != folder and not settings.normalize_embedding:
             lengths = np.linalg.norm(said[spec.EMBEDDING], axis=1, keepdims=True)
             said[spec.EMBEDDING] = said[spec.EMBEDDING] / lengths
@@ -134,6 +139,18 @@ def write_model(
         },
     )
     return Comparison(reports, parity.check_parity(reports, settings))
+
+
+def _asked(places: Mapping[str, Path], images: np.ndarray) -> dict[str, Mapping[str, np.ndarray]]:
+    """What each export says of the images; as many are asked at the same time as there are cores."""
+    rgb = np.broadcast_to(images, (*images.shape[:3], 3))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The slowest, int16, comes last: it begins first.
+        asked = {
+            export: pool.submit(run_in_fresh_process, place, rgb)
+            for export, place in reversed(list(places.items()))
+        }
+        return {export: answer.result() for export, answer in asked.items()}
 
 
 def _taken(examples: Decoded, positions: np.ndarray) -> np.ndarray:
