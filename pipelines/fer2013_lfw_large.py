@@ -6,7 +6,7 @@ Command: python -m kfer.pipeline pipelines/fer2013_lfw_large.py --data-dir DIR
 Data: as pipelines/fer2013_lfw.py says.
 Time: written for a GPU. An epoch takes half an hour on one slow core (AVX2); with --training.epochs 2
     both networks learn enough to compare their exports with.
-Expect: docs/results.md has what its exports lose, and how fast they are.
+Expect: docs/results.md has what its exports lose.
 """
 
 import dataclasses
