@@ -1,5 +1,6 @@
 """The machine that figures are measured on, and the code that they are measured with."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -19,6 +20,7 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
+@functools.cache
 def commit() -> str:
     """The commit that this package lies in, and whether it was changed since; empty outside git."""
     own = Path(kfer.__file__)

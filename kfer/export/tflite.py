@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -171,6 +172,10 @@ class _Part:
         _set_options(converter, variant, self.calibration_images)
         return converter
 
+    @cached_property
+    def _of_integers(self) -> keras.Model:
+        return with_convolutions(self.network)
+
     def _save_graph(self, folder: Path, variant: str) -> None:
         """Saves the function that is converted, and its weights.
 
@@ -182,7 +187,7 @@ class _Part:
         batch_size = None if self.settings.resizable else 1
         dtype = tf.float32 if integer else tf.uint8
         normalised = self.settings.normalize_embedding and not integer
-        computed = with_convolutions(self.network) if integer else self.network
+        computed = self._of_integers if integer else self.network
 
         @tf.function(input_signature=[tf.TensorSpec([batch_size, size, size, 3], dtype, spec.IMAGE)])
         def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,7 +1,6 @@
 """What a training takes from outside of the pipeline."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from kfer.files import newest
@@ -23,5 +22,5 @@ def _described(path: str) -> list[str]:
         file = newest(path)
     except FileNotFoundError:  # The training says it, or it is no file ("imagenet").
         return []
-    status = Path(file).stat()
+    status = file.stat()
     return [f"{file} {status.st_size} {status.st_mtime_ns}"]
