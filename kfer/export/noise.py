@@ -39,18 +39,18 @@ class LayerNoise:
     signal_to_noise_db: float
 
 
-def layer_noise(converter: tf.lite.TFLiteConverter, images: Iterable[np.ndarray]) -> list[LayerNoise]:
+def layer_noise(content: bytes, images: Iterable[np.ndarray]) -> list[LayerNoise]:
     """Returns the noise of each layer, the worst first, by TensorFlow's own debugger.
 
     Args:
-        converter: Of a SavedModel of one signature, set for int8; not to be used again.
+        content: A TFLite file of int8 that computes each layer in float32 as well.
         images: What the input takes, float32 `[1, height, width, channels]` each.
     """
     # It announces the end of the interpreter that it works with.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")
         debugger = tf.lite.experimental.QuantizationDebugger(
-            converter=converter,
+            quant_debug_model_content=content,
             debug_dataset=lambda: ([image] for image in images),
         )
         debugger.run()

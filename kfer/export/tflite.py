@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from kfer import preprocessing, spec
-from kfer.export import flatbuffer, network
+from kfer.export import calibration, flatbuffer, network
 from kfer.export.choice import typical
 from kfer.export.noise import LayerNoise, layer_noise
 from kfer.export.unfolded import with_convolutions
@@ -93,11 +93,11 @@ def save_tflite(
         tasks: What it was trained for; those that it has no output for are left out.
         settings: Variants, and how they are made.
         calibration_images: uint8 `[n, image_size, image_size, channels]`: training images whose
-            activations give the integer variants their ranges, less those that are not `typical`. Not
-            used by the others.
+            activations give the integer variants their ranges, less those that are not `typical`; of
+            int8 by `settings.calibration_percentile`. Not used by the others.
         image_size: Height and width of the network's input in pixels.
         channels: 1 for grey, 3 for RGB.
-        measure_noise: Whether to measure what int8 loses in each layer, by one more conversion.
+        measure_noise: Whether to measure what int8 loses in each layer, on a file that computes it twice.
 
     Raises:
         ValueError: The network is not built or takes other images, calibration images have another shape
@@ -146,7 +146,7 @@ class _Part:
 
     def converted(self, variant: str) -> bytes:
         """The file of a variant."""
-        converted = flatbuffer.read(_convert(self._converter(variant), variant))
+        converted = flatbuffer.read(self._content(variant))
         if variant == INT16:
             flatbuffer.take_uint8(converted)
         outputs = {_signature_of(*task): network.output_of(*task) for task in self.tasks.items()}
@@ -158,10 +158,29 @@ class _Part:
 
     def noise(self) -> list[LayerNoise]:
         """What int8 loses in each layer, the worst first."""
-        examples = _calibration_examples(self.calibration_images[:_NOISE_IMAGES])
-        images = [example[spec.IMAGE] for example in examples]
+        images = _calibration_inputs(self.calibration_images[:_NOISE_IMAGES])
         with _quiet():
-            return layer_noise(self._converter(INT8), images)
+            return layer_noise(calibration.quantized(self._with_ranges, verifying=True), images)
+
+    def _content(self, variant: str) -> bytes:
+        """What the converter makes."""
+        if variant not in (INT8, INT8_IO):
+            return _convert(self._converter(variant), variant)
+        types = (tf.uint8, tf.float32) if variant == INT8 else (tf.int8, tf.int8)
+        with _quiet():
+            return calibration.quantized(self._with_ranges, *types)
+
+    @cached_property
+    def _with_ranges(self) -> bytes:
+        """The float file that those of int8 are made of."""
+        converter = self._converter(INT8)
+        # It finds the activations on one image; their ranges are ours.
+        converter.representative_dataset = lambda: _calibration_examples(self.calibration_images[:1])
+        converter._experimental_calibrate_only = True
+        marked = _convert(converter, INT8)
+        images = _calibration_inputs(self.calibration_images)
+        with _quiet():
+            return calibration.with_ranges(marked, images, self.settings.calibration_percentile)
 
     def _converter(self, variant: str) -> tf.lite.TFLiteConverter:
         kind = INT16 if variant == INT16 else "integer" if variant in _INTEGER else "float"
@@ -222,18 +241,21 @@ def _set_options(
         converter.target_spec.supported_ops = [int16]
     else:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8 if variant == INT8 else tf.int8
-        converter.inference_output_type = tf.float32 if variant == INT8 else tf.int8
 
 
 def _calibration_examples(images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    return ({spec.IMAGE: image} for image in _calibration_inputs(images))
+
+
+def _calibration_inputs(images: np.ndarray) -> Iterator[np.ndarray]:
+    """What the function that is converted takes, float32 `[1, height, width, 3]` each."""
     for index, image in enumerate(images):
         rgb = np.broadcast_to(image, (*image.shape[:-1], 3)).astype(np.float32)
         if not index:
             # Two pixels that reach both ends give the uint8 input a scale of 1 and a zero point of
             # 0, so that its values are pixels whatever the images' brightness.
             rgb[0, 0], rgb[0, 1] = 0.0, 255.0
-        yield {spec.IMAGE: rgb[np.newaxis]}
+        yield rgb[np.newaxis]
 
 
 def _convert(converter: tf.lite.TFLiteConverter, variant: str) -> bytes:

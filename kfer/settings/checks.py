@@ -8,7 +8,7 @@ def check(allowed: bool, field_name: str, expected: str, value: object) -> None:
 
 
 def check_numbers(settings: object, expected: str, *names: str) -> None:
-    """Checks fields against "at least 1", "above 0", "at least 0", "in [0, 1)" or "in (0, 1]"."""
+    """Checks fields against "at least 1", "above 0", "at least 0", "in [0, 1)", "in [50, 100]", ..."""
     allowed = {
         "at least 1": lambda value: value >= 1,
         "at least 0": lambda value: value >= 0,
@@ -16,6 +16,7 @@ def check_numbers(settings: object, expected: str, *names: str) -> None:
         "in [0, 1)": lambda value: 0 <= value < 1,
         "in [0, 1]": lambda value: 0 <= value <= 1,
         "in (0, 1]": lambda value: 0 < value <= 1,
+        "in [50, 100]": lambda value: 50 <= value <= 100,
     }[expected]
     for name in names:
         check(allowed(getattr(settings, name)), name, expected, getattr(settings, name))

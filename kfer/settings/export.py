@@ -27,8 +27,12 @@ class ExportSettings:
             share all weights in the file; a runtime may prepare each for itself when it loads.
         resizable: Whether TFLite files take any number of images; else one, which more delegates run.
         normalize_embedding: Whether TFLite files L2-normalise the embedding; else the app must.
-        calibration_images: Training images that calibrate int8.
-        parity_images: Test images on which every export is compared with Keras.
+        calibration_images: Training images that calibrate the integer variants.
+        calibration_percentile: In [50, 100]: which share of these images stays within each end of an
+            activation's range in int8; 100 keeps the widest range that any of them needs, which makes
+            the steps of all others coarse. Of int8 alone; int16 has steps enough.
+        parity_images: Test images on which every export is compared with Keras; int16, which LiteRT has
+            no fast kernels for, on 500 of them.
         max_probability_difference: For the SavedModel and float32 TFLite; also of numbers that are
             regressed, where some are above 1 as a share of the largest.
         max_accuracy_drop: Of integer variants, in accuracy (0.01 is one point) of the expression or,
@@ -43,7 +47,8 @@ class ExportSettings:
     resizable: bool = False
     normalize_embedding: bool = True
     calibration_images: int = 200
-    parity_images: int = 500
+    calibration_percentile: float = 90.0
+    parity_images: int = 1500
     max_probability_difference: float = 1e-3
     max_accuracy_drop: float = 0.01
     data_license: str = ""
@@ -52,4 +57,5 @@ class ExportSettings:
     def __post_init__(self) -> None:
         check_choices(self, TFLITE_VARIANTS, "tflite")
         check_numbers(self, "at least 1", "calibration_images", "parity_images")
+        check_numbers(self, "in [50, 100]", "calibration_percentile")
         check_numbers(self, "at least 0", "max_probability_difference", "max_accuracy_drop")

@@ -43,7 +43,8 @@ class Toy:
 
     def save_tflite(self, folder: Path, variants: Sequence[str], **settings: object) -> dict[str, Path]:
         """The files of `export.save_tflite` by their names."""
-        chosen = ExportSettings(tflite=tuple(variants), **settings)
+        # Few images, each with patches that no other has: all of their range is needed.
+        chosen = ExportSettings(tflite=tuple(variants), **{"calibration_percentile": 100.0, **settings})
         made = export.save_tflite(
             *(self.model, folder, self.tasks, chosen, self.images, self.size, self.channels)
         )
