@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import numpy as np
+
+from kfer import export, inference
+from kfer.export import choice, package
+from kfer.input_pipeline import Decoded
+from kfer.settings import ExportSettings
+
+EVALUATION = {
+    "calibration": {},
+    "threshold": {"threshold": 0.5, "false_accept_rate": 0.01, "true_accept_rate": 0.75},
+    "metrics": {},
+    "tasks": {},
+    "slices": [],
+}
+
+
+def examples(toy) -> Decoded:
+    classes = (toy.reference["expression"].argmax(axis=-1) + np.arange(len(toy.images)) % 2) % 4
+    people = np.arange(len(toy.images)) // 2
+    return Decoded(
+        toy.images,
+        *(classes.astype(np.int32), people.astype(np.int32), np.zeros(len(people), np.int32)),
+        people.astype(str),
+    )
+
+
+def test_every_export_is_compared_and_slow_ones_on_fewer_images(
+    colour, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(package, "_FEW_IMAGES", 10)
+    settings = ExportSettings(tflite=("float32", "int16"), parity_images=20)
+    test = examples(colour)
+    found = package.write_model(
+        *(tmp_path, "faces", colour.model, colour.tasks, settings, test, test, EVALUATION),
+        {"drawn": "drawn/1.0.0"},
+    )
+    parity = found.parity
+    assert {name: report["num_images"] for name, report in parity.items()} == {
+        "saved_model": 20,
+        "float32": 20,
+        "int16": 10,
+    }
+    assert json.loads((tmp_path / "model.json").read_text())["parity"] == parity
+    few = choice.for_parity(test, 10)
+    expected = export.parity_report(
+        {name: values[few] for name, values in colour.reference.items()},
+        inference.load(tmp_path / "int16.tflite")(colour.rgb[few]),
+        colour.tasks,
+        {"expression": test.expression[few], "identity": test.identity[few]},
+    )
+    assert expected | {"worst_layers": []} == parity["int16"]
+    assert parity["int16"]["reference_accuracy"] is not None and parity["int16"]["num_pairs"]
