@@ -136,6 +136,11 @@ class Program:
         ctypes.CDLL(None).fflush(None)
         return code
 
+    @staticmethod
+    def said(output):
+        """What a device makes of what LiteRT says."""
+        return output
+
     def keep(self, thing):
         number = next(self.numbers)
         self.objects[number] = thing
@@ -160,7 +165,7 @@ class Program:
     def invoke(self, number):
         runner, tensors = self.objects[number]
         for name, output in runner(image=tensors["image"].array).items():
-            tensors[name].array[...] = output
+            tensors[name].array[...] = self.said(output)
         return 1
 
 
@@ -206,6 +211,16 @@ def test_another_number_and_another_file_fail(program, model, capfd):
     assert "FAIL float32.tflite expression: largest difference 0.01" in said
     assert "FAIL int8.tflite: it is another file than the vectors are of" in said
     assert said.endswith("\nNOT all pass\n")
+
+
+def test_what_is_not_a_number_fails(program, model, capfd, monkeypatch):
+    def spoiled(output):
+        return np.where(np.arange(output.size).reshape(output.shape) == 0, np.nan, output)
+
+    monkeypatch.setattr(program, "said", spoiled)
+    assert program(model) == 1
+    said = capfd.readouterr().out
+    assert said.count("FAIL") == 4 and "FAIL float32.tflite embedding: largest difference nan" in said
 
 
 @pytest.mark.parametrize("damage", ["golden 2\n", "golden 1\nfile x", "signature s\nodd", ""])

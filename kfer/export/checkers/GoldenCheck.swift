@@ -72,7 +72,8 @@ enum GoldenCheck {
         }
         for (number, wanted) in zip(found, expected) {
           let difference = abs(number - wanted)
-          if !(difference <= largest[index]) { largest[index] = difference }
+          // "Not a number" stays, whatever follows.
+          if !largest[index].isNaN && !(difference <= largest[index]) { largest[index] = difference }
         }
       }
     }

@@ -40,8 +40,7 @@ function difference(said, output) {
     const found = said[image][output.name];
     row.forEach((number, index) => {
       // golden.json has as many digits as give the same float32 again.
-      const distance = Math.abs(found[index] - Math.fround(number));
-      if (!(distance <= largest)) largest = distance;
+      largest = Math.max(largest, Math.abs(found[index] - Math.fround(number)));
     });
     if (found.length !== row.length) largest = NaN;
   });

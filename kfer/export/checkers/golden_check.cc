@@ -167,7 +167,10 @@ std::vector<float> Differences(const Bytes& content, const Golden& golden, const
       Demand(said.size() == expected.size(), output.name + " has another size");
       for (size_t i = 0; i < said.size(); ++i) {
         const float difference = std::fabs(said[i] - expected[i]);
-        if (!(difference <= largest[index])) largest[index] = difference;
+        // "Not a number" stays, whatever follows.
+        if (!std::isnan(largest[index]) && !(difference <= largest[index])) {
+          largest[index] = difference;
+        }
       }
     }
   }
