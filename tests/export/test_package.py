@@ -27,6 +27,30 @@ def examples(toy) -> Decoded:
     )
 
 
+def test_a_network_gives_the_same_bytes_twice(colour, tmp_path: Path) -> None:
+    settings = ExportSettings(tflite=("float32", "int8", "int16"), parity_images=4)
+    test = examples(colour)
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        package.write_model(
+            *(folder, "faces", colour.model, colour.tasks, settings, test, test, EVALUATION),
+            {"drawn": "drawn/1.0.0"},
+        )
+    files = [
+        {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        for folder in folders
+    ]
+    differ = {name for name, content in files[0].items() if files[1][name] != content}
+    # TensorFlow gives each SavedModel an identity of its own; model.json has the files' digests.
+    assert files[0].keys() == files[1].keys()
+    assert differ <= {
+        "fingerprint.pb",
+        "model.json",
+        "variables/variables.data-00000-of-00001",
+        "variables/variables.index",
+    }
+
+
 def test_every_export_is_compared_and_slow_ones_on_fewer_images(
     colour, tmp_path: Path, monkeypatch
 ) -> None:
