@@ -43,6 +43,8 @@ def write_model_json(
     tasks: Tasks,
     temperatures: Mapping[str, float],
     embedding_size: int | None,
+    weights: str,
+    alignment: Mapping[str, float],
     verification: Mapping[str, Any] | None,
     metrics: Mapping[str, Any],
     parity: Mapping[str, Mapping[str, Any]],
@@ -67,6 +69,9 @@ def write_model_json(
         tasks: What the exports have an output for, in their order, from `exported_tasks`.
         temperatures: By task, those that the Evaluator fitted on the validation split.
         embedding_size: Numbers in an embedding; None without that task.
+        weights: A digest of the network's weights: exports of which it is the same have embeddings that
+            can be compared.
+        alignment: What the network's images show around a face, as `kfer.inference.Crop` takes it.
         verification: The Evaluator's threshold, and how it was chosen; None without that task.
         metrics: The Evaluator's figures.
         parity: The `parity_report` of each export.
@@ -97,6 +102,8 @@ def write_model_json(
             "outside": "RGB, 0 to 255, the face alone, upright, of image_size; int8 input: less 128",
             "inside": "grey by ITU-R BT.601 where channels is 1; then / 127.5 - 1",
         },
+        "alignment": dict(alignment),
+        "weights": weights,
         "training_images": dict(sources),
         "datasets": dict(datasets),
         "verification": verification,

@@ -1,5 +1,6 @@
 """The trained network as exports need it: float32, without what only training uses."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,15 @@ _PROBABILITIES = {
     SOFT_CLASSES: tf.nn.softmax,
     MULTI_LABEL: tf.math.sigmoid,
 }
+
+
+def weights_digest(model: keras.Model) -> str:
+    """Returns a SHA-256 of the network's weights: that of no other network, and of every export of it."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(f"{weight.shape} {weight.dtype}".encode())
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()
 
 
 def exported_tasks(model: keras.Model, tasks: Tasks) -> dict[str, TaskSettings]:

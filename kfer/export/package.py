@@ -20,7 +20,7 @@ from kfer.export.description import write_labels, write_model_json
 from kfer.export.fresh import run_in_fresh_process
 from kfer.export.golden import golden_images, write_golden
 from kfer.export.metadata import with_metadata
-from kfer.export.network import exported_tasks, keras_outputs, output_of
+from kfer.export.network import exported_tasks, keras_outputs, output_of, weights_digest
 from kfer.export.saved_model import save_saved_model
 from kfer.export.tflite import save_tflite
 from kfer.input_pipeline import Decoded
@@ -137,6 +137,8 @@ def write_model(
         tasks=tasks,
         temperatures=_temperatures(evaluation["calibration"]),
         embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
+        weights=weights_digest(model),
+        alignment={"margin": settings.face_margin, "shift": settings.face_shift},
         verification=evaluation["threshold"],
         metrics=evaluation["metrics"],
         parity=reports,

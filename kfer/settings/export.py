@@ -37,6 +37,11 @@ class ExportSettings:
             regressed, where some are above 1 as a share of the largest.
         max_accuracy_drop: Of integer variants, in accuracy (0.01 is one point) of the expression or,
             where it has none, of the first task of classes that has, and in accuracy of verification.
+        face_margin: What the training images show of a face's surroundings: how far their sides are from
+            those of ArcFace's 112 pixels, as a share of them; negative where they show less. Faces that
+            `kfer align` cut have the margin that it was given. `kfer.inference` cuts as this says.
+        face_shift: How far the middle of the training images is below that of ArcFace's 112 pixels, as a
+            share of them.
         data_license: What MODEL_CARD.md says of the licence of the training data.
         intended_use: What it says that the model is for; empty for a general text.
     """
@@ -51,6 +56,8 @@ class ExportSettings:
     parity_images: int = 1500
     max_probability_difference: float = 1e-3
     max_accuracy_drop: float = 0.01
+    face_margin: float = 0.0
+    face_shift: float = 0.0
     data_license: str = ""
     intended_use: str = ""
 

@@ -31,6 +31,15 @@ def test_reference_of_other_tasks_is_probabilities_and_numbers(grey):
     np.testing.assert_array_equal(grey.reference["angles"], said["angles"])
 
 
+def test_weights_have_a_digest_of_their_own(colour, grey):
+    digest = network.weights_digest(colour.model)
+    copy = keras.models.clone_model(colour.model)
+    assert network.weights_digest(copy) != digest
+    copy.set_weights(colour.model.get_weights())
+    assert network.weights_digest(copy) == digest
+    assert len({digest, network.weights_digest(grey.model)}) == 2
+
+
 def test_missing_task_is_missing(only_expression, only_embedding):
     assert set(only_expression.reference) == {"expression"}
     assert set(only_embedding.reference) == {"embedding"}

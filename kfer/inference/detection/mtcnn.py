@@ -1,0 +1,67 @@
+"""MTCNN (https://arxiv.org/abs/1604.02878): three networks, from a pyramid of scales to landmarks.
+
+The package `mtcnn` brings weights and networks for TensorFlow. Its cost is that of the largest scale: so
+a large picture is made smaller first, until the smallest face that is looked for has as many pixels as
+the package's first scale wants.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from kfer.inference.detection import Detector
+from kfer.inference.face import Detection
+
+# What the first network looks for, in pixels.
+_FACE = 20
+# Smaller pictures have no second scale, which the package takes for granted.
+_LEAST_SIDE = 48
+
+
+class MTCNN(Detector):
+    """Finds faces with the package `mtcnn`."""
+
+    smallest_share, least_score = 1 / 40, 0.9
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        import mtcnn
+
+        self._networks = mtcnn.MTCNN()
+        self._lock = threading.Lock()
+
+    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [self._detect_one(image) for image in images]
+
+    def _detect_one(self, image: np.ndarray) -> list[Detection]:
+        shorter = min(image.shape[:2])
+        scale = max(min(1.0, _FACE / self.smallest(image)), _LEAST_SIDE / shorter)
+        height, width = (round(side * scale) for side in image.shape[:2])
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(image, (width, height), interpolation=method)
+        with self._lock:
+            # As numbers: its dictionaries have whole pixels, of the smaller picture.
+            found = self._networks.detect_faces(
+                small,
+                fit_to_image=False,
+                box_format="xyxy",
+                output_type="numpy",
+                min_face_size=_FACE,
+                threshold_onet=self.least_score,
+            )
+        return [_detection(row, np.array([height, width]) / image.shape[:2]) for row in found]
+
+
+def _detection(row: np.ndarray, scale: np.ndarray) -> Detection:
+    """Of the picture's number, xmin, ymin, xmax, ymax, score, and five x and five y of landmarks."""
+    box = row[[2, 1, 4, 3]].reshape(2, 2) / scale
+    landmarks = row[6:16].reshape(2, 5)[::-1].T / scale
+    return Detection(box.astype(np.float32).reshape(4), landmarks.astype(np.float32), float(row[5]))
+
+
+def make(**settings: Any) -> MTCNN:
+    """The detector."""
+    return MTCNN(**settings)

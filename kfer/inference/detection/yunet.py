@@ -1,0 +1,62 @@
+"""OpenCV's YuNet, of an ONNX file that the user has (https://doi.org/10.1007/s11633-023-1423-y)."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from kfer.inference.detection import Detector
+from kfer.inference.face import Detection
+
+# What a face must have on a side for the network to find it.
+_FACE = 12
+
+
+class YuNet(Detector):
+    """Finds faces with `cv2.FaceDetectorYN`.
+
+    Args:
+        weights: face_detection_yunet_2023mar.onnx, of OpenCV's model zoo.
+
+    Raises:
+        ValueError: OpenCV cannot read the file.
+    """
+
+    smallest_share, least_score = 1 / 48, 0.7
+
+    def __init__(self, weights: Path | str, **settings: Any) -> None:
+        super().__init__(**settings)
+        if not Path(weights).is_file():
+            raise FileNotFoundError(f"there is no file {weights}")
+        try:
+            self._network = cv2.FaceDetectorYN.create(str(weights), "", (64, 64), self.least_score)
+        except cv2.error as error:
+            raise ValueError(f"{weights} is no ONNX file that OpenCV reads: {error}") from error
+        self._lock = threading.Lock()
+
+    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        return [self._detect_one(image) for image in images]
+
+    def _detect_one(self, image: np.ndarray) -> list[Detection]:
+        scale = min(1.0, _FACE / self.smallest(image))
+        height, width = (max(round(side * scale), 1) for side in image.shape[:2])
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        with self._lock:
+            self._network.setInputSize((width, height))
+            _, rows = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        return [_detection(row, scale) for row in (rows if rows is not None else ())]
+
+
+def _detection(row: np.ndarray, scale: float) -> Detection:
+    x, y, width, height = row[:4] / scale
+    landmarks = row[4:14].reshape(5, 2)[:, ::-1] / scale
+    box = np.array([y, x, y + height, x + width], np.float32)
+    return Detection(box, landmarks.astype(np.float32), float(np.clip(row[14], 0, 1)))
+
+
+def make(**settings: Any) -> YuNet:
+    """The detector."""
+    return YuNet(**settings)

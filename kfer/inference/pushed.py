@@ -1,0 +1,189 @@
+"""The models that pipelines pushed, and what is known of each."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kfer import spec
+from kfer.inference.alignment import Crop
+
+#: Where pipelines push to, below the folder that they run in.
+FOLDER = Path("saved_models")
+_DESCRIPTION = "model.json"
+_SAVED_MODEL = "saved_model.pb"
+# What is run of a version where nothing is asked for: exact, and without TensorFlow's start.
+_PREFERRED = ("float32", "float16", "int8", "dynamic_range")
+_NO_MODEL = (
+    "`python -m kfer.pipeline SETTINGS --data-dir DIR` trains one and pushes it there where it is good "
+    "enough"
+)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From which similarity on two faces are taken for one person's.
+
+    Attributes:
+        similarity: The cosine of two embeddings, in [-1, 1].
+        false_accept_rate: How many of the pairs of different people reach it, a share in [0, 1], as
+            measured; None where nobody measured it.
+    """
+
+    similarity: float
+    false_accept_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """An exported model on disk.
+
+    Attributes:
+        path: The `.tflite` file or the folder of the SavedModel.
+        name: What it is called, with its version where it has one: "fer2013_lfw/2".
+        fingerprint: The same of every export of the same weights, so that their embeddings can be
+            compared; of no others.
+        tasks: By name, the "kind" of each output but the embedding and the "names" of its numbers.
+        threshold: The one that the Evaluator chose; None where there is none.
+        crop: What of a face's surroundings its training images show.
+    """
+
+    path: Path
+    name: str
+    fingerprint: str
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    threshold: Threshold | None = None
+    crop: Crop = field(default_factory=Crop)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The names of the expressions in the order of their probabilities; empty where unknown."""
+        return tuple(self.tasks.get(spec.EXPRESSION, {}).get("names", ()))
+
+
+def find(model: Path | str | None = None, variant: str | None = None, folder: Path = FOLDER) -> Model:
+    """Returns a model by its place or its name.
+
+    Args:
+        model: A `.tflite` file, a version's folder, the folder of a model's versions, or a name in
+            `folder`, of which the newest version is taken ("faces", or "faces/2" for that one); None for
+            the version that was pushed last of all in `folder`: only blessed ones are pushed.
+        variant: Which export of a version's folder: "saved_model", or a TFLite file's name without its
+            ending; None for float32 or, where there is no such file, what comes nearest.
+        folder: Where models are pushed to.
+
+    Raises:
+        FileNotFoundError: There is none, or not this variant of it.
+        ValueError: What describes it is damaged, or `variant` comes with a file.
+    """
+    if model is None:
+        version = _newest(_versions_of_all(folder), folder)
+    else:
+        path = Path(model)
+        if not path.exists() and not path.is_absolute() and (folder / path).exists():
+            path = folder / path
+        if not path.exists():
+            known = ", ".join(sorted({each.parent.name for each in _versions_of_all(folder)}))
+            raise FileNotFoundError(
+                f"there is no model {str(model)!r}, neither as a path nor in {folder}"
+                + (f", which has {known}" if known else f"; {_NO_MODEL}")
+            )
+        if path.is_file():
+            if variant is not None:
+                raise ValueError(f"{path} is one export already; it has no variant {variant!r}")
+            return _described(path, path.parent)
+        version = path if _is_version(path) else _highest(path)
+    return _described(_export(version, variant), version)
+
+
+def all_models(folder: Path = FOLDER) -> list[tuple[Path, dict[str, Any]]]:
+    """Returns the versions in a folder and what describes them, the last that was pushed first."""
+    versions = sorted(_versions_of_all(folder), key=_pushed_at, reverse=True)
+    return [(version, _description(version)) for version in versions]
+
+
+def _versions_of_all(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*/*") if path.name.isdecimal() and _is_version(path)]
+
+
+def _is_version(path: Path) -> bool:
+    return (path / _DESCRIPTION).is_file() or (path / _SAVED_MODEL).is_file()
+
+
+def _pushed_at(version: Path) -> tuple[float, int]:
+    described = version / _DESCRIPTION
+    file = described if described.is_file() else version / _SAVED_MODEL
+    return file.stat().st_mtime, int(version.name)
+
+
+def _newest(versions: list[Path], folder: Path) -> Path:
+    if not versions:
+        raise FileNotFoundError(f"there is no model in {folder}: {_NO_MODEL}")
+    return max(versions, key=_pushed_at)
+
+
+def _highest(path: Path) -> Path:
+    """The newest version of a model, by its number."""
+    versions = [each for each in path.iterdir() if each.name.isdecimal() and _is_version(each)]
+    if not versions:
+        raise FileNotFoundError(f"{path} holds no model: neither {_DESCRIPTION} nor versions with one")
+    return max(versions, key=lambda version: int(version.name))
+
+
+def _export(version: Path, variant: str | None) -> Path:
+    files = {file.stem: file for file in sorted(version.glob("*.tflite"))}
+    if (version / _SAVED_MODEL).is_file():
+        files["saved_model"] = version
+    if variant is None:
+        variant = next((name for name in (*_PREFERRED, "saved_model") if name in files), None)
+    if variant not in files:
+        raise FileNotFoundError(
+            f"{version} has no export {variant!r}; it has {', '.join(sorted(files)) or 'none'}"
+        )
+    return files[variant]
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    file = folder / _DESCRIPTION
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} is damaged: it holds no object")
+    return found
+
+
+def _described(path: Path, folder: Path) -> Model:
+    found = _description(folder)
+    verification, alignment = found.get("verification"), found.get("alignment", {})
+    try:
+        threshold = verification and Threshold(
+            float(verification["threshold"]), verification.get("measured_false_accept_rate")
+        )
+        crop = Crop(**alignment)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / _DESCRIPTION} is damaged: {error!r}") from error
+    name = f"{found['name']}/{folder.name}" if found.get("name") else path.name
+    return Model(
+        path=path,
+        name=name,
+        fingerprint=found.get("weights") or _digest(path),
+        tasks=found.get("tasks", {}),
+        threshold=threshold or None,
+        crop=crop,
+    )
+
+
+def _digest(path: Path) -> str:
+    """Of an export that says nothing of its weights: it is taken for the only one that has them."""
+    files = sorted(path.rglob("variables/*")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for each in files:
+        with each.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
