@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import kfer
+from kfer.commands import COMMANDS, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="measure the time, memory and size of exported models, as `python -m kfer.benchmark` does",
         add_help=False,
     )
+    for name, words in COMMANDS.items():
+        commands.add_parser(name, help=words, add_help=False)
     options, rest = parser.parse_known_args(arguments)
+    if options.command in COMMANDS:
+        return run(options.command, rest)
     if options.command == "benchmark":
         from kfer.benchmark.__main__ import main as run_benchmark
 

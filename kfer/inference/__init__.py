@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kfer.inference.analyzer import Verification as Verification
     from kfer.inference.face import LANDMARKS as LANDMARKS
     from kfer.inference.face import Detection as Detection
+    from kfer.inference.gallery import Gallery as Gallery
+    from kfer.inference.gallery import GalleryError as GalleryError
+    from kfer.inference.gallery import Match as Match
     from kfer.inference.images import ImageError as ImageError
     from kfer.inference.pushed import Model as Model
     from kfer.inference.pushed import Threshold as Threshold
@@ -33,6 +36,9 @@ _MODULES = {
     "Verification": "analyzer",
     "LANDMARKS": "face",
     "Detection": "face",
+    "Gallery": "gallery",
+    "GalleryError": "gallery",
+    "Match": "gallery",
     "ImageError": "images",
     "Model": "pushed",
     "Threshold": "pushed",

@@ -16,7 +16,8 @@ _DESCRIPTION = "model.json"
 _SAVED_MODEL = "saved_model.pb"
 # What is run of a version where nothing is asked for: exact, and without TensorFlow's start.
 _PREFERRED = ("float32", "float16", "int8", "dynamic_range")
-_NO_MODEL = (
+#: What to do where there is none.
+NO_MODEL = (
     "`python -m kfer.pipeline SETTINGS --data-dir DIR` trains one and pushes it there where it is good "
     "enough"
 )
@@ -88,7 +89,7 @@ def find(model: Path | str | None = None, variant: str | None = None, folder: Pa
             known = ", ".join(sorted({each.parent.name for each in _versions_of_all(folder)}))
             raise FileNotFoundError(
                 f"there is no model {str(model)!r}, neither as a path nor in {folder}"
-                + (f", which has {known}" if known else f"; {_NO_MODEL}")
+                + (f", which has {known}" if known else f"; {NO_MODEL}")
             )
         if path.is_file():
             if variant is not None:
@@ -120,7 +121,7 @@ def _pushed_at(version: Path) -> tuple[float, int]:
 
 def _newest(versions: list[Path], folder: Path) -> Path:
     if not versions:
-        raise FileNotFoundError(f"there is no model in {folder}: {_NO_MODEL}")
+        raise FileNotFoundError(f"there is no model in {folder}: {NO_MODEL}")
     return max(versions, key=_pushed_at)
 
 

@@ -1,0 +1,76 @@
+"""The commands of `kfer` that work on faces: each a module with its arguments and what it does."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from kfer.console import only_python_on_stderr
+
+#: The commands and what they are for. The module of one is imported when it is called.
+COMMANDS = {
+    "analyze": "find the faces in pictures and say what they express",
+    "verify": "say whether two pictures show the same person",
+    "enroll": "put a person into a gallery",
+    "identify": "say who is in a picture, by a gallery",
+    "gallery": "list the people of a gallery, or delete one",
+    "align": "cut the faces out of a folder of pictures, as a dataset to train on",
+    "models": "list the models that were pushed",
+}
+
+#: What scripts can rely on: what was asked is so, is not so, could not be found out.
+YES, NO, ERROR = 0, 1, 2
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    module = importlib.import_module(f"{__name__}.{command}")
+    parser = argparse.ArgumentParser(
+        prog=f"kfer {command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        with only_python_on_stderr():
+            return int(module.run(options))
+    except (OSError, ValueError, KeyError, ModuleNotFoundError) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"kfer {command}: {message}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        print(f"kfer {command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def print_json(content: Any) -> None:
+    """Prints what can be read by programs, one object."""
+    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints columns: what looks like numbers to the right, words to the left."""
+    columns = list(zip(headings, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numbers = [all(_is_number(cell) for cell in column[1:]) for column in columns]
+    for row in (headings, *rows):
+        cells = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things in words: "1 face", "2,000 faces"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _is_number(text: str) -> bool:
+    return text.strip("-+0123456789.,%") == ""

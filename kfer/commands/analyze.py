@@ -1,0 +1,131 @@
+"""Finds the faces in pictures and says what they express.
+
+The exit code is 0 where every picture could be read, with faces or without, else 2.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from kfer.commands import ERROR, YES, options, print_json, print_table
+from kfer.inference import images
+from kfer.inference.analyzer import Face
+from kfer.inference.drawing import annotation, draw
+
+_BATCH = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of this command."""
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, or folders of them"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, one object with all pictures")
+    parser.add_argument(
+        "--embeddings", action="store_true", help="with --json: the embedding of each face"
+    )
+    parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="OUT",
+        help="write the pictures with what was found to this file (.png or .jpg), or into this folder",
+    )
+    options.add_model(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Runs it."""
+    paths = list(_pictures(parsed.images))
+    drawn = _places(paths, parsed.draw)
+    analyzer = options.analyzer_of(parsed)
+    results: list[tuple[Path, list[Face]]] = []
+    failures: dict[Path, str] = {}
+    steps = tqdm(
+        range(0, len(paths), _BATCH), unit="batch", disable=len(paths) <= _BATCH, file=sys.stderr
+    )
+    for start in steps:
+        read = {}
+        for path in paths[start : start + _BATCH]:
+            try:
+                read[path] = images.read(path)
+            except (OSError, ValueError) as error:
+                failures[path] = str(error)
+        for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
+            results.append((path, faces))
+            if path in drawn:
+                drawn[path].parent.mkdir(parents=True, exist_ok=True)
+                picture = draw(read[path], [annotation(face) for face in faces])
+                Image.fromarray(picture).save(drawn[path])
+    if parsed.json:
+        pictures = [
+            {"image": str(path), "faces": [_described(face, parsed.embeddings) for face in faces]}
+            for path, faces in results
+        ]
+        failed = [{"image": str(path), "error": reason} for path, reason in failures.items()]
+        print_json({"model": analyzer.model.name, "images": pictures, "failures": failed})
+    else:
+        _print(results)
+    for reason in failures.values():
+        print(f"kfer analyze: {reason}", file=sys.stderr)
+    return ERROR if failures else YES
+
+
+def _pictures(given: Sequence[Path]) -> Iterator[Path]:
+    """Files as they are; of folders, what has the ending of a picture."""
+    endings = set(Image.registered_extensions())
+    for path in given:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)
+        else:
+            yield path
+
+
+def _places(paths: Sequence[Path], target: Path | None) -> dict[Path, Path]:
+    """Where each picture is drawn to."""
+    if target is None:
+        return {}
+    if target.suffix.lower() in (".png", ".jpg", ".jpeg"):
+        if len(paths) != 1:
+            raise ValueError(f"--draw must be a folder for {len(paths)} pictures; got {target}")
+        places = {paths[0]: target}
+    else:
+        places = {path: target / f"{path.stem}.png" for path in paths}
+        if len(set(places.values())) < len(places):
+            raise ValueError(f"two pictures have the same name: they cannot both be drawn into {target}")
+    for place in places.values():
+        if place.exists():
+            raise FileExistsError(f"{place} exists; name another place for --draw, or delete it")
+    return places
+
+
+def _described(face: Face, with_embedding: bool) -> dict[str, object]:
+    described = options.described(face)
+    if with_embedding and face.embedding is not None:
+        described["embedding"] = [float(number) for number in face.embedding]
+    return described
+
+
+def _print(results: Sequence[tuple[Path, list[Face]]]) -> None:
+    rows = []
+    for path, faces in results:
+        if not faces:
+            rows.append([str(path), "", "no face", "", "", "", ""])
+        for number, face in enumerate(faces, 1):
+            ymin, xmin, ymax, xmax = (round(float(edge)) for edge in face.box)
+            share = "" if face.expression is None else f"{face.expressions[face.expression]:.0%}"
+            rows.append(
+                [
+                    str(path) if number == 1 else "",
+                    str(number),
+                    face.expression or "",
+                    share,
+                    f"{face.quality.score:.2f}",
+                    f"{xmin},{ymin} {xmax - xmin}x{ymax - ymin}",
+                    "; ".join(face.quality.warnings),
+                ]
+            )
+    print_table(["image", "face", "expression", "", "quality", "x,y size", "notes"], rows)

@@ -1,0 +1,49 @@
+"""Puts a person into a gallery: the face of each picture, the largest of several.
+
+A picture whose face is of a lower quality than --least-quality is refused, and then nothing is enrolled.
+"""
+
+import argparse
+from pathlib import Path
+
+from kfer.commands import YES, counted, options
+from kfer.inference.gallery import Gallery
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of this command."""
+    parser.add_argument("name", metavar="NAME", help="the person's name")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures of the person")
+    options.add_gallery(parser)
+    parser.add_argument(
+        "--least-quality", type=float, default=0.3, metavar="SHARE", help="in [0, 1] [0.3]; 0 takes any"
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="several faces in a picture are an error [the largest is taken]",
+    )
+    options.add_model(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Runs it."""
+    analyzer = options.analyzer_of(parsed)
+    embeddings = []
+    for image in parsed.images:
+        face = analyzer.only_face(image, parsed.strict)
+        if face.quality.score < parsed.least_quality:
+            words = ", ".join(face.quality.warnings) or "several measures are middling"
+            raise ValueError(
+                f"the face in {image} has a quality of {face.quality.score:.2f} ({words}), less than "
+                f"--least-quality {parsed.least_quality:g}: nothing was enrolled"
+            )
+        embeddings.append(options.embedding_of(face, analyzer))
+    path = Path(parsed.gallery)
+    with Gallery.edit(path, analyzer.model.fingerprint, len(embeddings[0])) as gallery:
+        for embedding in embeddings:
+            gallery.enroll(parsed.name, embedding)
+        count = gallery.templates[options.composed(parsed.name)]
+        people = len(gallery.names)
+    print(f"{parsed.name}: {counted(count, 'template')}; {path}: {counted(people, 'person', 'people')}")
+    return YES

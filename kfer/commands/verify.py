@@ -1,0 +1,57 @@
+"""Says whether two pictures show the same person.
+
+The exit code is 0 where they do, 1 where they do not, 2 where that could not be found out.
+"""
+
+import argparse
+import sys
+
+from kfer.commands import NO, YES, options, print_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of this command."""
+    parser.add_argument("first", metavar="A", help="a picture")
+    parser.add_argument("second", metavar="B", help="another one")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SIMILARITY",
+        help="from which similarity on, in [-1, 1] [the model's own]",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="several faces in a picture are an error [the largest is taken]",
+    )
+    options.add_model(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Runs it."""
+    analyzer = options.analyzer_of(parsed)
+    threshold = options.threshold_of(parsed, analyzer)
+    found = analyzer.verify(parsed.first, parsed.second, parsed.strict, threshold)
+    if parsed.json:
+        print_json(
+            {
+                "model": analyzer.model.name,
+                "verified": found.verified,
+                "similarity": round(found.similarity, 6),
+                "threshold": threshold.similarity,
+                "false_accept_rate": threshold.false_accept_rate,
+                "warnings": list(found.warnings),
+                "faces": [options.described(face) for face in found.faces],
+            }
+        )
+    else:
+        rate = threshold.false_accept_rate
+        known = "" if rate is None else f", which {rate:.2%} of pairs of different people reach"
+        print(
+            f"{'the same person' if found.verified else 'different people'}: similarity "
+            f"{found.similarity:.3f}, threshold {threshold.similarity:.3f}{known}"
+        )
+        for words in found.warnings:
+            print(f"kfer verify: {words}", file=sys.stderr)
+    return YES if found.verified else NO

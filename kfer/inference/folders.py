@@ -1,0 +1,200 @@
+"""A folder of pictures made a folder of aligned faces: what `kfer align` does."""
+
+import concurrent.futures
+import csv
+import dataclasses
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from kfer.inference import alignment, detection, images
+from kfer.inference.alignment import Crop
+
+_SETTINGS, _NOT_FOUND = "alignment.json", "not_found.csv"
+# So many pictures are handed to a process at once.
+_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """How the faces of a folder are cut.
+
+    Attributes:
+        crop: What of a face's surroundings is seen.
+        size: Height and width of the faces in pixels.
+        detector: The name of the detector.
+        smallest_face: Smaller faces are left out, in pixels; None for none.
+        least_score: In (0, 1): less sure detections are left out; None for the detector's own.
+        weights: The file of the detector "yunet".
+    """
+
+    crop: Crop = dataclasses.field(default_factory=Crop)
+    size: int = alignment.SIZE
+    detector: str = "mtcnn"
+    smallest_face: float | None = None
+    least_score: float | None = None
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.size <= 1024:
+            raise ValueError(f"size must be in [8, 1024] pixels; got {self.size!r}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a picture.
+
+    Attributes:
+        path: Relative to the folder.
+        reason: Why there is no face of it; empty where there is one.
+    """
+
+    path: Path
+    reason: str
+
+
+def align_folder(
+    source: Path, target: Path, settings: AlignmentSettings, workers: int
+) -> Iterator[Outcome]:
+    """Cuts the largest face out of each picture below a folder, and yields what became of each.
+
+    The faces keep the pictures' names and folders, as PNG. What is there already is not made again, so
+    that a run that was stopped goes on. alignment.json says how they were cut, and not_found.csv, once
+    all are done, which pictures have none, and why.
+
+    Args:
+        source: The folder.
+        target: Where the faces go; made where missing.
+        settings: How they are cut.
+        workers: In how many processes.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no picture in it.
+        ValueError: Faces in `target` were cut otherwise, or two pictures would give one face's file, or
+            `target` lies within `source`.
+    """
+    if not source.is_dir():
+        raise FileNotFoundError(f"there is no folder {source}")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"{target} is within {source}: its faces would be taken for pictures")
+    endings = set(Image.registered_extensions())
+    paths = sorted(
+        file.relative_to(source)
+        for file in source.rglob("*")
+        if file.is_file() and file.suffix.lower() in endings
+    )
+    if not paths:
+        raise FileNotFoundError(f"there is no picture in {source}")
+    _check_names(paths)
+    _keep_settings(target, settings)
+    todo = [path for path in paths if not _face_of(target, path).exists()]
+    for path in sorted(set(paths) - set(todo)):
+        yield Outcome(path, "")
+    missing = []
+    for outcome in _aligned(source, target, todo, settings, workers):
+        if outcome.reason:
+            missing.append(outcome)
+        yield outcome
+    _write_missing(target / _NOT_FOUND, missing)
+
+
+def _check_names(paths: list[Path]) -> None:
+    found: dict[Path, Path] = {}
+    for path in paths:
+        other = found.setdefault(path.with_suffix(""), path)
+        if other != path:
+            raise ValueError(f"{other} and {path} would give one face's file: rename one of them")
+
+
+def _keep_settings(target: Path, settings: AlignmentSettings) -> None:
+    """Writes how faces are cut, or checks that those that are there were cut so."""
+    path = target / _SETTINGS
+    content = json.loads(json.dumps(dataclasses.asdict(settings)))
+    if path.exists():
+        try:
+            known = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}): take another folder for the faces") from error
+        if known != content:
+            changed = [key for key in content if known.get(key) != content[key]]
+            raise ValueError(
+                f"the faces in {target} were cut with another {', '.join(changed)}: take another folder, "
+                f"or the settings of {path}"
+            )
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.replace(path)
+
+
+def _aligned(
+    source: Path, target: Path, paths: list[Path], settings: AlignmentSettings, workers: int
+) -> Iterator[Outcome]:
+    if not paths:
+        return
+    if workers == 1:
+        _start(source, target, settings)
+        yield from map(_align_one, paths)
+        return
+    # Not forked: TensorFlow's threads do not survive that.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(
+        min(workers, len(paths)), context, _start, (source, target, settings, True)
+    ) as pool:
+        try:
+            yield from pool.map(_align_one, paths, chunksize=_CHUNK)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+# Of a worker: the folders, the settings and the detector.
+_work: dict[str, Any] = {}
+
+
+def _start(source: Path, target: Path, settings: AlignmentSettings, alone: bool = False) -> None:
+    if alone:
+        # Each process has a core; more threads than cores only wait for each other.
+        os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    detector = detection.load(
+        settings.detector, settings.smallest_face, settings.least_score, settings.weights
+    )
+    _work.update(source=source, target=target, settings=settings, detector=detector)
+
+
+def _align_one(path: Path) -> Outcome:
+    settings: AlignmentSettings = _work["settings"]
+    try:
+        picture = images.read(_work["source"] / path)
+    except (OSError, ValueError) as error:
+        return Outcome(path, str(error))
+    faces = _work["detector"].detect([picture])[0]
+    if not faces:
+        return Outcome(path, "no face")
+    face = _face_of(_work["target"], path)
+    face.parent.mkdir(parents=True, exist_ok=True)
+    partial = face.with_name(f".{face.name}.{os.getpid()}.partial")
+    aligned = alignment.align(picture, faces[0], settings.crop, settings.size)
+    Image.fromarray(aligned).save(partial, "PNG")
+    partial.replace(face)
+    return Outcome(path, "")
+
+
+def _face_of(target: Path, path: Path) -> Path:
+    return target / path.with_suffix(".png")
+
+
+def _write_missing(path: Path, missing: list[Outcome]) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["picture", "reason"])
+        rows.writerows([outcome.path.as_posix(), outcome.reason] for outcome in missing)
+    partial.replace(path)

@@ -1,0 +1,256 @@
+"""The commands on faces, as scripts and people use them: what is printed, written and returned."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from disc_faces import COLOURS, Discs, push_model, scene
+from PIL import Image
+
+from kfer import commands
+from kfer.commands import COMMANDS
+from kfer.inference import detection
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder of a user: pushed models, and pictures."""
+    place = tmp_path_factory.mktemp("user")
+    push_model(place / "saved_models")
+    return place
+
+
+@pytest.fixture
+def user(folder, tmp_path, monkeypatch) -> Path:
+    """The same, and the process works there."""
+    (tmp_path / "saved_models").symlink_to(folder / "saved_models")
+    pictures = {
+        "red": scene(("red", 100, 100, 30)),
+        "red2": scene(("red", 90, 180, 40)),
+        "green": scene(("green", 100, 100, 30)),
+        "two": scene(("blue", 110, 90, 40), ("red", 100, 220, 25)),
+        "nobody": scene(),
+    }
+    for name, pixels in pictures.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(detection, "load", lambda *arguments, **settings: Discs())
+    return tmp_path
+
+
+def run(capsys, command: str, *arguments: str) -> tuple[int, str, str]:
+    code = commands.run(command, arguments)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_every_command_has_its_help():
+    for name in COMMANDS:
+        process = subprocess.run(
+            [sys.executable, "-m", "kfer", name, "--help"], capture_output=True, text=True, check=True
+        )
+        assert process.stdout.startswith(f"usage: kfer {name}") and not process.stderr
+
+
+def test_analyze_prints_a_table(user, capsys):
+    code, said, errors = run(capsys, "analyze", "two.png", "nobody.png")
+    assert (code, errors) == (0, "")
+    lines = said.splitlines()
+    assert lines[0].split() == ["image", "face", "expression", "quality", "x,y", "size", "notes"]
+    assert lines[1].startswith("two.png        1  blue ") and "50,70 80x80" in lines[1]
+    assert lines[2].startswith("               2  red ")
+    assert lines[3].split() == ["nobody.png", "no", "face"]
+
+
+def test_analyze_prints_json(user, capsys):
+    code, said, _ = run(capsys, "analyze", "two.png", "nobody.png", "--json", "--embeddings")
+    assert code == 0
+    found = json.loads(said)
+    assert found["model"] == "discs/1" and found["failures"] == []
+    first, second = found["images"]
+    assert first["image"] == "two.png" and second == {"image": "nobody.png", "faces": []}
+    blue, red = first["faces"]
+    assert (blue["expression"], red["expression"]) == ("blue", "red")
+    assert set(blue["expressions"]) == set(COLOURS) and len(blue["landmarks"]) == 5
+    assert np.linalg.norm(blue["embedding"]) == pytest.approx(1, abs=1e-5)
+    assert (
+        "embedding"
+        not in json.loads(run(capsys, "analyze", "two.png", "--json")[1])["images"][0]["faces"][0]
+    )
+
+
+def test_analyze_goes_on_after_what_is_no_picture(user, capsys):
+    code, said, errors = run(capsys, "analyze", "text.jpg", "red.png", "gone.png")
+    assert code == 2 and "red.png" in said
+    assert "text.jpg is no picture" in errors and "gone.png" in errors
+    found = json.loads(run(capsys, "analyze", "text.jpg", "red.png", "--json")[1])
+    assert [failure["image"] for failure in found["failures"]] == ["text.jpg"]
+
+
+def test_analyze_draws(user, capsys):
+    assert run(capsys, "analyze", "red.png", "--draw", "out.png")[0] == 0
+    drawn = np.asarray(Image.open("out.png"))
+    assert drawn.shape == (200, 300, 3) and (drawn != scene(("red", 100, 100, 30))).any()
+    code, _, errors = run(capsys, "analyze", "red.png", "--draw", "out.png")
+    assert code == 2 and "out.png exists; name another place" in errors
+    assert run(capsys, "analyze", "red.png", "two.png", "--draw", "drawn")[0] == 0
+    assert sorted(path.name for path in Path("drawn").iterdir()) == ["red.png", "two.png"]
+    code, _, errors = run(capsys, "analyze", "red.png", "two.png", "--draw", "one.png")
+    assert code == 2 and "--draw must be a folder for 2 pictures" in errors
+
+
+def test_a_folder_is_all_pictures_in_it(user, capsys):
+    Path("album/day").mkdir(parents=True)
+    for name in ("red", "green"):
+        Path(f"{name}.png").rename(f"album/day/{name}.png")
+    Path("album/notes.txt").write_text("no picture, and not taken for one")
+    code, said, errors = run(capsys, "analyze", "album")
+    assert (code, errors) == (0, "")
+    assert [line.split()[0] for line in said.splitlines()[1:]] == [
+        "album/day/green.png",
+        "album/day/red.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "code", "words"),
+    [
+        (("red.png", "red2.png"), 0, "the same person: similarity 1.000, threshold 0.800, which 2.00%"),
+        (("red.png", "green.png"), 1, "different people: similarity "),
+        (("red.png", "two.png"), 1, "different people: similarity "),
+    ],
+)
+def test_verify_answers_by_its_exit_code(user, capsys, pair, code, words):
+    found, said, _ = run(capsys, "verify", *pair)
+    assert found == code and said.startswith(words)
+    answer = json.loads(run(capsys, "verify", *pair, "--json")[1])
+    assert answer["verified"] is (code == 0) and len(answer["faces"]) == 2
+
+
+def test_verify_says_what_it_could_not_find_out(user, capsys):
+    assert "nobody.png shows no face" in run(capsys, "verify", "red.png", "nobody.png")[2]
+    code, said, errors = run(capsys, "verify", "red.png", "two.png", "--strict")
+    assert (code, said) == (2, "") and "two.png shows 2 faces; one is expected" in errors
+    assert "two.png shows 2 faces; the largest is taken" in run(capsys, "verify", "red.png", "two.png")[2]
+    assert run(capsys, "verify", "red.png", "text.jpg")[0] == 2
+    assert run(capsys, "verify", "red.png", "green.png", "--threshold", "-1")[0] == 0
+
+
+def test_people_are_enrolled_identified_and_deleted(user, capsys):
+    assert run(capsys, "enroll", "Ada", "red.png", "red2.png", "--least-quality", "0")[1] == (
+        "Ada: 2 templates; faces.gallery: 1 person\n"
+    )
+    assert run(capsys, "enroll", "Zoë 😀", "green.png", "--least-quality", "0")[0] == 0
+    assert json.loads(run(capsys, "gallery", "--json")[1])["people"] == {"Ada": 2, "Zoë 😀": 1}
+    code, said, _ = run(capsys, "identify", "two.png", "--draw", "who.png")
+    assert code == 0 and Path("who.png").is_file()
+    assert [line.split()[-2:] for line in said.splitlines()[1:]] == [
+        ["80x80", "unknown"],
+        ["Ada", "1.000"],
+    ]
+    found = json.loads(run(capsys, "identify", "green.png", "--json", "--threshold", "-1", "-k", "1")[1])
+    assert [match["name"] for match in found["faces"][0]["matches"]] == ["Zoë 😀"]
+    assert run(capsys, "identify", "nobody.png")[:2] == (1, "nobody.png shows no face\n")
+    assert run(capsys, "gallery", "--remove", "Ada")[:2] == (0, "Ada: 2 templates deleted\n")
+    assert run(capsys, "identify", "red.png")[0] == 1
+    code, _, errors = run(capsys, "gallery", "--remove", "Zoe")
+    assert code == 2 and "nobody named 'Zoe' is among" in errors
+
+
+def test_a_poor_picture_is_not_enrolled(user, capsys):
+    code, _, errors = run(capsys, "enroll", "Ada", "red.png")
+    assert code == 2
+    assert (
+        "the face in red.png has a quality of 0.00 (blurred, flat), less than --least-quality 0.3"
+        in errors
+    )
+    assert not Path("faces.gallery").exists()
+    assert "shows no face" in run(capsys, "enroll", "Ada", "nobody.png")[2]
+
+
+def test_a_gallery_of_another_model_is_refused(user, capsys, tmp_path):
+    assert run(capsys, "enroll", "Ada", "red.png", "--least-quality", "0")[0] == 0
+    other = Path("other.tflite")
+    other.write_bytes(Path("saved_models/discs/1/float32.tflite").read_bytes())
+    code, _, errors = run(capsys, "identify", "red.png", "--model", str(other), "--threshold", "0.5")
+    assert code == 2 and "holds embeddings of the model 'd15c', not of" in errors
+    Path("faces.gallery").write_bytes(Path("faces.gallery").read_bytes()[:-1])
+    assert run(capsys, "identify", "red.png")[0] == 2
+
+
+def test_models_are_listed(user, capsys):
+    code, said, _ = run(capsys, "models")
+    assert code == 0 and said.splitlines()[1].split()[0] == "discs/1"
+    assert json.loads(run(capsys, "models", "--json")[1])[0]["exports"] == ["saved_model", "float32"]
+    code, said, _ = run(capsys, "models", "elsewhere")
+    assert code == 1 and said.startswith("no model in elsewhere: `python -m kfer.pipeline SETTINGS")
+
+
+def test_without_a_model_the_way_to_one_is_said(user, capsys):
+    Path("saved_models").unlink()
+    code, said, errors = run(capsys, "analyze", "red.png")
+    assert (code, said) == (2, "")
+    assert errors.startswith("kfer analyze: there is no model in saved_models: `python -m kfer.pipeline")
+
+
+def test_faces_of_a_folder_are_aligned(user, capsys):
+    for name, kind in (("red", "Ada"), ("green", "Bo"), ("nobody", "Bo")):
+        Path(f"raw/{kind}").mkdir(parents=True, exist_ok=True)
+        Path(f"{name}.png").rename(f"raw/{kind}/{name}.png")
+    Path("raw/broken.jpg").write_text("no picture")
+    arguments = ["raw", "faces", "--workers", "1", "--margin", "0.1"]
+    code, said, _ = run(capsys, "align", *arguments)
+    assert (code, said) == (0, "2 faces in faces; 2 pictures without: not_found.csv\n")
+    faces = {str(path.relative_to("faces")) for path in Path("faces").rglob("*.png")}
+    assert faces == {"Ada/red.png", "Bo/green.png"}
+    assert np.asarray(Image.open("faces/Ada/red.png")).shape == (112, 112, 3)
+    with Path("faces/not_found.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["picture", "reason"] and rows[1] == ["Bo/nobody.png", "no face"]
+    assert rows[2][0] == "broken.jpg" and "is no picture" in rows[2][1]
+    # It goes on where it was, and makes nothing twice.
+    Path("faces/Ada/red.png").unlink()
+    kept = Path("faces/Bo/green.png").stat().st_mtime_ns
+    assert run(capsys, "align", *arguments)[1].startswith("2 faces in faces; 2 pictures")
+    assert Path("faces/Ada/red.png").exists() and Path("faces/Bo/green.png").stat().st_mtime_ns == kept
+    code, _, errors = run(capsys, "align", *arguments[:-1], "0.2")
+    assert code == 2 and "the faces in faces were cut with another crop: take another folder" in errors
+
+
+def test_what_cannot_be_aligned_is_said(user, capsys):
+    assert "there is no folder nowhere" in run(capsys, "align", "nowhere", "faces")[2]
+    Path("raw").mkdir()
+    assert "there is no picture in raw" in run(capsys, "align", "raw", "faces")[2]
+    for name in ("a.png", "a.bmp"):
+        Image.fromarray(scene()).save(Path("raw") / name)
+    assert "raw/faces is within raw" in run(capsys, "align", "raw", "raw/faces")[2]
+    assert "a.bmp and a.png would give one face's file" in run(capsys, "align", "raw", "faces")[2]
+    assert "--workers must be at least 1" in run(capsys, "align", "raw", "faces", "--workers", "0")[2]
+    assert "margin must be in [-0.3, 2]" in run(capsys, "align", "raw", "faces", "--margin", "9")[2]
+
+
+def test_several_processes_align_real_faces(tmp_path):
+    from kfer import spec
+    from kfer.datasets import drawing
+
+    for number in range(9):
+        face = drawing.draw(number, spec.EXPRESSIONS[number % 7], number, 192).image
+        place = tmp_path / "raw" / f"{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.pad(face, ((60, 60), (90, 90), (0, 0)), constant_values=128)).save(
+            place / f"{number}.jpg"
+        )
+    command = [sys.executable, "-m", "kfer", "align", "raw", "faces", "--detector", "blazeface"]
+    process = subprocess.run(
+        [*command, "--workers", "2"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert process.stdout == "9 faces in faces\n"
+    # A bar, and nothing that a library says.
+    assert "9picture" in process.stderr and "INFO" not in process.stderr
+    assert len(list((tmp_path / "faces").rglob("*.png"))) == 9
+    assert not list((tmp_path / "faces").rglob("*.partial"))

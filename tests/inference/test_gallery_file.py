@@ -1,0 +1,125 @@
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kfer.inference.gallery import Gallery, GalleryError
+from kfer.inference.gallery import file as file_module
+
+SIZE = 8
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    gallery = Gallery("m", SIZE)
+    generator = np.random.default_rng(0)
+    for name in ("Ada", "Grace", "Zoë"):
+        gallery.enroll(name, generator.standard_normal((5, SIZE)))
+    gallery.save(tmp_path / "people")
+    return tmp_path / "people"
+
+
+def refused(path: Path, content: bytes, message: str = "damaged") -> None:
+    path.write_bytes(content)
+    with pytest.raises(GalleryError, match=message):
+        Gallery.load(path)
+
+
+def test_any_changed_byte_is_noticed(path):
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        refused(path, bytes(changed))
+    path.write_bytes(whole)
+    assert Gallery.load(path).names == ("Ada", "Grace", "Zoë")
+
+
+def test_damage_is_noticed_in_every_block(path, monkeypatch):
+    monkeypatch.setattr(file_module, "_BLOCK", 64)
+    gallery = Gallery("m", SIZE)
+    gallery.enroll("Ada", np.random.default_rng(1).standard_normal((50, SIZE)))
+    gallery.save(path)
+    whole = path.read_bytes()
+    assert Gallery.load(path).templates == {"Ada": 50}
+    for place in range(0, len(whole), 13):
+        changed = bytearray(whole)
+        changed[place] ^= 255
+        refused(path, bytes(changed))
+    # Two blocks that changed places have each the right checksum, but not in this order.
+    refused(path, whole[:512] + whole[576:640] + whole[512:576] + whole[640:])
+
+
+def test_any_cut_is_noticed(path):
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 3):
+        refused(path, whole[:length])
+    refused(path, whole[:-1])
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\0" * 4, b"\0" * 64, b"x" * 5000])
+def test_appended_bytes_are_noticed(path, more):
+    refused(path, path.read_bytes() + more)
+    refused(path, more + path.read_bytes())
+
+
+def test_other_files_are_refused(path):
+    whole = path.read_bytes()
+    refused(path, b"PK\3\4" * 100, "is no gallery of kfer")
+    refused(path, whole[:8] + struct.pack("<I", 2) + whole[12:], "version 2, this kfer reads 1: a newer")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"Grace"', b'"Ada"  '),
+        (b'"Grace"', b"1234567"),
+        (b'["Ada"', b'{"Ada"'),
+        (b', "Zo\xc3\xab"', b"        "),
+        (b'"model"', b'"Model"'),
+    ],
+)
+def test_contents_that_contradict_one_another_are_refused(path, before, after):
+    changed = path.read_bytes().replace(before, after)
+    # One block: its checksum is the last four bytes.
+    changed = changed[:-4] + struct.pack("<I", zlib.crc32(changed[:-4]))
+    refused(path, changed, "was not written by kfer")
+
+
+def test_the_header_is_as_it_is_described(path):
+    content = path.read_bytes()
+    magic, version, size, metadata, templates, keys, graph, checksums = struct.unpack_from(
+        "<8sII5Q", content
+    )
+    assert (magic, version, size, templates, keys, graph, checksums) == (
+        b"KFERGLRY",
+        1,
+        SIZE,
+        15,
+        0,
+        0,
+        1,
+    )
+    assert content[64 : 64 + metadata].decode() == '{"model": "m", "names": ["Ada", "Grace", "Zoë"]}'
+    owners = np.frombuffer(content, "<i4", 15, 128)
+    assert owners.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    embeddings = np.frombuffer(content, "<f4", 15 * SIZE, 192)
+    np.testing.assert_allclose((embeddings.reshape(15, SIZE) ** 2).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_save_that_fails_leaves_what_was_there(path, monkeypatch):
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    gallery = Gallery.load(path)
+    gallery.remove("Ada")
+    with pytest.raises(OSError, match="No space left"):
+        gallery.save(path)
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.partial")) + list(path.parent.glob(".*.partial"))
