@@ -17,6 +17,8 @@ COMMANDS = {
     "enroll": "put a person into a gallery",
     "identify": "say who is in a picture, by a gallery",
     "gallery": "list the people of a gallery, or delete one",
+    "video": "follow the faces of a video: who they are, and what they express over time",
+    "camera": "the same in front of a camera",
     "align": "cut the faces out of a folder of pictures, as a dataset to train on",
     "models": "list the models that were pushed",
 }

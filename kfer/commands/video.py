@@ -1,0 +1,155 @@
+"""Follows the faces of a video: who they are, and what they express over time.
+
+Prints each face with the times between which it is seen and the share of each expression. A frame that
+cannot be read is left out and counted.
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from kfer.commands import NO, YES, options, print_table
+from kfer.files import check_new
+from kfer.inference.drawing import Annotation, draw
+from kfer.inference.gallery import Gallery
+from kfer.inference.records import JsonLines, Summary, Table
+from kfer.inference.timeline import Timeline
+from kfer.inference.tracking import TrackedFace
+from kfer.inference.video import Frame, VideoSource, analyze_video
+
+# Of an annotated video whose own rate is unknown.
+_FRAMES_A_SECOND = 25.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of this command."""
+    parser.add_argument("video", type=Path, metavar="FILE", help="a video that OpenCV reads")
+    add_outputs(parser)
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """What is written, and how faces are followed."""
+    parser.add_argument(
+        "--json", type=Path, metavar="JSONL", help="write a line of JSON a frame (.jsonl)"
+    )
+    parser.add_argument("--csv", type=Path, metavar="CSV", help="write a row a face and frame (.csv)")
+    parser.add_argument(
+        "--draw", type=Path, metavar="MP4", help="write the video with what was found (.mp4)"
+    )
+    parser.add_argument(
+        "--timeline",
+        type=Path,
+        metavar="PNG",
+        help='draw the expressions of each face over time (.png; pip install "kfer[plots]")',
+    )
+    parser.add_argument("--gallery", type=Path, metavar="FILE", help="name the people of this gallery")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SIMILARITY",
+        help="below it a face is unknown [the model's own]",
+    )
+    parser.add_argument(
+        "--detect-every", type=int, default=5, metavar="N", help="look for new faces every N frames [5]"
+    )
+    options.add_model(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Runs it."""
+    capture = cv2.VideoCapture(str(parsed.video))
+    total, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    return follow(parsed, parsed.video, int(total) if total > 0 else None, rate)
+
+
+def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, rate: float) -> int:
+    """Follows faces until the video ends or the user stops it, writes what is asked for, and prints."""
+    for path, ending in ((parsed.json, ".jsonl"), (parsed.csv, ".csv"), (parsed.draw, ".mp4")):
+        if path is not None:
+            check_new(path, ending)
+    if parsed.timeline is not None:
+        check_new(parsed.timeline, ".png")
+    analyzer = options.analyzer_of(parsed)
+    gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint) if parsed.gallery else None
+    frames = analyze_video(source, analyzer, gallery, parsed.threshold, parsed.detect_every)
+    summary, timeline, skipped = Summary(), Timeline(), 0
+    with contextlib.ExitStack() as outputs:
+        writers: list[Callable[[Frame], None]] = [summary.add]
+        if parsed.timeline is not None:
+            writers.append(timeline.add)
+        if parsed.json is not None:
+            writers.append(outputs.enter_context(JsonLines(parsed.json)).write)
+        if parsed.csv is not None:
+            table = Table(parsed.csv, analyzer.model.expressions)
+            writers.append(outputs.enter_context(table).write)
+        if parsed.draw is not None:
+            drawn = _Drawn(parsed.draw, rate if 1 <= rate <= 240 else _FRAMES_A_SECOND)
+            writers.append(outputs.enter_context(drawn).write)
+        with contextlib.suppress(KeyboardInterrupt):  # it ends a camera, and what was seen is kept
+            for frame in tqdm(frames, total=total, unit="frame", file=sys.stderr):
+                skipped = frame.skipped
+                for write in writers:
+                    write(frame)
+    if parsed.timeline is not None and summary.tracks:
+        timeline.save(parsed.timeline)
+    if skipped:
+        print(f"kfer: {skipped} frames could not be read", file=sys.stderr)
+    return _print(summary)
+
+
+class _Drawn:
+    """A video with what was found, whole under its name or not there."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._partial = path.with_name(f".{path.stem}.partial.mp4")
+        self._writer: cv2.VideoWriter | None = None
+
+    def __enter__(self) -> "_Drawn":
+        return self
+
+    def write(self, frame: Frame) -> None:
+        picture = draw(frame.image, [_annotation(face) for face in frame.faces])
+        if self._writer is None:
+            height, width = picture.shape[:2]
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._partial), code, self._rate, (width, height))
+            if not self._writer.isOpened():
+                raise OSError(f"{self._path} cannot be written: OpenCV opens no video there")
+        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.release()
+        if kind is None and self._partial.exists():
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+def _annotation(tracked: TrackedFace) -> Annotation:
+    face, words = tracked.face, [tracked.name or f"face {tracked.track}"]
+    if tracked.expression is not None:
+        words.append(f"{tracked.expression} {tracked.expressions[tracked.expression]:.0%}")
+    return Annotation(face.box, face.landmarks, "  ".join(words), tracked.expressions)
+
+
+def _print(summary: Summary) -> int:
+    rows: list[Sequence[str]] = []
+    for track in summary.tracks:
+        shares = sorted(track.expressions.items(), key=lambda item: -item[1])
+        told = ", ".join(f"{name} {share:.0%}" for name, share in shares[:3] if share >= 0.005)
+        times = (f"{track.first_seconds:.1f}", f"{track.last_seconds:.1f}")
+        rows.append([str(track.track), track.name or "", *times, str(track.frames), told])
+    if not rows:
+        print("no face")
+        return NO
+    print_table(["face", "name", "from s", "to s", "frames", "expressions"], rows)
+    return YES

@@ -1,0 +1,309 @@
+"""What a video's faces are written to: JSON lines, a table, and a summary of its tracks.
+
+Every file is whole or not there: lines go to a hidden file beside it, which gets its name at the end.
+"""
+
+import abc
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+
+from kfer import files
+from kfer.inference.tracking import TrackedFace
+from kfer.inference.video import Frame
+
+_BEFORE = (
+    "frame",
+    "seconds",
+    "track",
+    "ymin",
+    "xmin",
+    "ymax",
+    "xmax",
+    "score",
+    "quality",
+    "expression",
+)
+_BEHIND = ("name", "similarity")
+# Decimals: of places a tenth of what a detector is sure of, of shares what a network is.
+_PIXELS, _SECONDS, _SHARES = 2, 4, 4
+
+
+class Records(abc.ABC):
+    """Writes frames to a file as they come, in memory that does not grow.
+
+    To be used with `with`: where the block ends by an error, or the process is killed, there is no file,
+    and what was there before stays. A block that shall keep what there is when somebody presses Ctrl-C
+    catches KeyboardInterrupt within.
+
+    Args:
+        path: The file; one that is there is replaced at the end.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._partial = self._path.with_name(f".{self._path.name}.partial")
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Opens it.
+
+        Raises:
+            FileNotFoundError: Its folder does not exist.
+            IsADirectoryError: It is a folder.
+        """
+        if self._path.is_dir():
+            raise IsADirectoryError(f"{self._path} is a folder; give the name of a file")
+        # The table's module ends lines itself.
+        self._file = self._partial.open("w", newline="", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Gives the file its name, or deletes what was written where there was an error."""
+        try:
+            with self._opened:
+                if kind is None:
+                    self._finish()
+            if kind is None:
+                self._partial.replace(self._path)
+        finally:
+            self._file = None
+            self._partial.unlink(missing_ok=True)
+
+    @property
+    def _opened(self) -> IO[str]:
+        if self._file is None:
+            raise ValueError(f"{self._path} is not open: write it within `with`")
+        return self._file
+
+    @abc.abstractmethod
+    def write(self, frame: Frame) -> None:
+        """Writes a frame.
+
+        Raises:
+            ValueError: The file is not open.
+        """
+
+    @abc.abstractmethod
+    def _finish(self) -> None:
+        """Writes what comes last."""
+
+
+class JsonLines(Records):
+    """Writes a line a frame, frames without faces too: an object in JSON.
+
+    Its keys: "frame", "seconds", and "faces", a list of objects with "track", "box" (ymin, xmin, ymax,
+    xmax in pixels), "landmarks" (five times y, x; or null), "score" (the detector's), "quality",
+    "expression" and "expressions" (probabilities by name, smoothed in time), "name", "similarity", and,
+    where the model has further tasks, "outputs" (a list of numbers by the task's name).
+    """
+
+    def write(self, frame: Frame) -> None:
+        """Writes a line.
+
+        Raises:
+            ValueError: The file is not open.
+        """
+        content = {
+            "frame": frame.number,
+            "seconds": round(frame.seconds, _SECONDS),
+            "faces": [_object(face) for face in frame.faces],
+        }
+        json.dump(content, self._opened, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._opened.write("\n")
+
+    def _finish(self) -> None:
+        """Every line is whole."""
+
+
+class Table(Records):
+    """Writes a table in CSV: a row a face.
+
+    Its columns: frame, seconds, track, ymin, xmin, ymax, xmax, score (the detector's), quality,
+    expression, one for each expression's probability, smoothed in time, name and similarity. What is
+    unknown is empty.
+
+    Args:
+        path: The file; one that is there is replaced at the end.
+        expressions: The names of the columns of probabilities; None to take those of the first face.
+    """
+
+    def __init__(self, path: Path | str, expressions: Sequence[str] | None = None) -> None:
+        super().__init__(path)
+        self._expressions = None if expressions is None else tuple(expressions)
+        self._writer: Any = None
+
+    def write(self, frame: Frame) -> None:
+        """Writes a row for each of a frame's faces.
+
+        Raises:
+            ValueError: The file is not open, or a face has other expressions than the columns.
+        """
+        for tracked in frame.faces:
+            self._head(tuple(tracked.expressions))
+            if tuple(tracked.expressions) != self._expressions:
+                raise ValueError(
+                    f"the columns are those of the expressions {', '.join(self._expressions or ())}; "
+                    f"a face has {', '.join(tracked.expressions) or 'none'}"
+                )
+            self._writer.writerow(
+                (
+                    frame.number,
+                    round(frame.seconds, _SECONDS),
+                    tracked.track,
+                    *_rounded(tracked.face.box, _PIXELS),
+                    round(tracked.face.score, _SHARES),
+                    round(tracked.face.quality.score, _SHARES),
+                    tracked.expression,
+                    *(round(share, _SHARES) for share in tracked.expressions.values()),
+                    tracked.name,
+                    None if tracked.similarity is None else round(tracked.similarity, _SHARES),
+                )
+            )
+
+    def _head(self, expressions: tuple[str, ...]) -> None:
+        if self._writer is None:
+            if self._expressions is None:
+                self._expressions = expressions
+            self._writer = csv.writer(self._opened)
+            self._writer.writerow((*_BEFORE, *self._expressions, *_BEHIND))
+
+    def _finish(self) -> None:
+        self._head(())
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """What a track shows from its first frame to its last.
+
+    Attributes:
+        track: Its number.
+        first_seconds: When its face is seen first.
+        last_seconds: When it is seen last.
+        frames: In how many frames it is seen.
+        name: Whose face it is; None where that is unknown.
+        similarity: How similar it is to that person's, in [-1, 1]; None where `name` is.
+        expressions: By name, the share of its frames in which the expression is the most probable one,
+            smoothed in time.
+        best_frame: The number of the frame that shows it best by the quality score; the first of several.
+        best_seconds: When that is shown.
+        best_quality: That score, in [0, 1].
+    """
+
+    track: int
+    first_seconds: float
+    last_seconds: float
+    frames: int
+    name: str | None
+    similarity: float | None
+    expressions: dict[str, float]
+    best_frame: int
+    best_seconds: float
+    best_quality: float
+
+
+@dataclass
+class _Running:
+    first: float
+    last: float = 0.0
+    frames: int = 0
+    name: str | None = None
+    similarity: float | None = None
+    expressions: Counter[str] = field(default_factory=Counter)
+    best: tuple[float, int, float] = (-1.0, 0, 0.0)
+
+
+class Summary:
+    """Sums up a video's tracks as its frames come; its memory grows with the number of tracks only."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, _Running] = {}
+        self._frames, self._seconds, self._skipped = 0, 0.0, 0
+
+    def add(self, frame: Frame) -> None:
+        """Takes a frame in."""
+        self._frames, self._seconds, self._skipped = self._frames + 1, frame.seconds, frame.skipped
+        for tracked in frame.faces:
+            track = self._running.setdefault(tracked.track, _Running(frame.seconds))
+            track.last, track.frames = frame.seconds, track.frames + 1
+            track.name, track.similarity = tracked.name, tracked.similarity
+            track.expressions.update(dict.fromkeys(tracked.expressions, 0))
+            if tracked.expression is not None:
+                track.expressions[tracked.expression] += 1
+            quality = tracked.face.quality.score
+            if quality > track.best[0]:
+                track.best = quality, frame.number, frame.seconds
+
+    @property
+    def tracks(self) -> list[TrackSummary]:
+        """What each track showed so far."""
+        return [
+            TrackSummary(
+                track=number,
+                first_seconds=track.first,
+                last_seconds=track.last,
+                frames=track.frames,
+                name=track.name,
+                similarity=track.similarity,
+                expressions={name: count / track.frames for name, count in track.expressions.items()},
+                best_frame=track.best[1],
+                best_seconds=track.best[2],
+                best_quality=track.best[0],
+            )
+            for number, track in sorted(self._running.items())
+        ]
+
+    def write(self, path: Path | str) -> None:
+        """Writes a JSON file: "frames", "seconds" and "skipped" of the video, and "tracks", a list.
+
+        Args:
+            path: The file, which is whole or as it was before.
+        """
+        content = {
+            "frames": self._frames,
+            "seconds": self._seconds,
+            "skipped": self._skipped,
+            "tracks": [asdict(track) for track in self.tracks],
+        }
+        files.write_text(Path(path), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _object(tracked: TrackedFace) -> dict[str, Any]:
+    face, similarity = tracked.face, tracked.similarity
+    content: dict[str, Any] = {
+        "track": tracked.track,
+        "box": _rounded(face.box, _PIXELS),
+        "landmarks": None
+        if face.landmarks is None
+        else [_rounded(point, _PIXELS) for point in face.landmarks],
+        "score": round(face.score, _SHARES),
+        "quality": round(face.quality.score, _SHARES),
+        "expression": tracked.expression,
+        "expressions": {name: round(share, _SHARES) for name, share in tracked.expressions.items()},
+        "name": tracked.name,
+        "similarity": None if similarity is None else round(similarity, _SHARES),
+    }
+    if face.outputs:
+        # Other tasks' numbers have any scale, and JSON knows no number that is none.
+        content["outputs"] = {
+            name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values.tolist()]
+            for name, values in face.outputs.items()
+        }
+    return content
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[float]:
+    return [round(float(value), digits) for value in values]

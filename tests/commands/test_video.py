@@ -1,0 +1,62 @@
+"""`kfer video` on a video of discs."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from disc_faces import Discs, push_model, scene
+
+from kfer import commands
+from kfer.inference import detection
+
+
+@pytest.fixture
+def user(tmp_path, monkeypatch) -> Path:
+    push_model(tmp_path / "saved_models")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(detection, "load", lambda *arguments, **settings: Discs())
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    for name, faces in (("red.avi", True), ("nobody.avi", False)):
+        writer = cv2.VideoWriter(name, code, 10, (300, 200))
+        for number in range(12):
+            picture = scene(("red", 100, 90 + 4 * number, 30)) if faces else scene()
+            writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        writer.release()
+    return tmp_path
+
+
+def test_a_video_is_told_written_and_drawn(user, capsys):
+    outputs = ["--json", "out.jsonl", "--csv", "out.csv", "--draw", "out.mp4", "--timeline", "out.png"]
+    assert commands.run("video", ["red.avi", *outputs, "--detect-every", "1"]) == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split()[:2] == ["face", "name"]
+    assert row.split() == ["1", "0.0", "1.1", "12", "red", "100%"]
+    frames = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert [frame["frame"] for frame in frames] == list(range(12))
+    with Path("out.csv").open() as file:
+        assert [row["expression"] for row in csv.DictReader(file)] == ["red"] * 12
+    drawn = cv2.VideoCapture("out.mp4")
+    assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 12 and drawn.get(cv2.CAP_PROP_FPS) == 10
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(user.glob(".*partial*"))
+
+
+def test_a_video_without_faces(user, capsys):
+    assert commands.run("video", ["nobody.avi", "--timeline", "out.png"]) == 1
+    assert capsys.readouterr().out == "no face\n"
+    assert not Path("out.png").exists()
+
+
+def test_what_cannot_be_done_is_said_before_it_is_begun(user, capsys):
+    Path("out.csv").write_text("mine")
+    assert commands.run("video", ["red.avi", "--csv", "out.csv"]) == 2
+    assert commands.run("video", ["red.avi", "--draw", "out.gif"]) == 2
+    assert commands.run("video", ["gone.avi"]) == 2
+    assert commands.run("camera", ["97"]) == 2
+    errors = capsys.readouterr().err
+    for words in ("out.csv exists", "must end in .mp4", "gone.avi", "camera 97"):
+        assert words in errors
+    assert Path("out.csv").read_text() == "mine"
