@@ -26,12 +26,11 @@ class Discs(Detector):
         super().__init__()
         self.passes: list[int] = []
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         self.passes.append(len(images))
-        return [self._discs(image) for image in images]
+        return super().detect(images)
 
-    @staticmethod
-    def _discs(image: np.ndarray) -> list[Detection]:
+    def _detect_one(self, image: np.ndarray) -> list[Detection]:
         found = []
         coloured = (np.ptp(image.astype(int), axis=-1) > 100).astype(np.uint8)
         number, _, boxes, centres = cv2.connectedComponentsWithStats(coloured)

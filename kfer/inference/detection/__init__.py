@@ -16,6 +16,9 @@ from kfer.inference.face import Detection
 #: Detectors by their names: the module of each, which has a class `Detector`.
 DETECTORS = ("mtcnn", "blazeface", "yunet", "none")
 
+# Smaller faces say nothing to a network, so that nobody looks for them who does not ask for it.
+_LEAST_FACE = 20.0
+
 
 class Detector(abc.ABC):
     """Finds faces.
@@ -23,7 +26,7 @@ class Detector(abc.ABC):
     Attributes:
         smallest_face: Faces are looked for from this many pixels on, the longer side of their box, and
             smaller ones left out; None to look from a share of the picture's longer side on, which is
-            `smallest_share`, and to leave out none that are found.
+            `smallest_share`, but from no less than 20 pixels, and to leave out none that are found.
         smallest_share: That share.
         least_score: Detections of a lower score are left out.
     """
@@ -46,12 +49,14 @@ class Detector(abc.ABC):
         Args:
             images: RGB uint8 `[height, width, 3]` each, of any sizes.
         """
-        found = self._detect(images)
-        return [sorted(filter(self._is_large, faces), key=_area, reverse=True) for faces in found]
+        return [
+            sorted(filter(self._is_large, self._detect_one(image)), key=_area, reverse=True)
+            for image in images
+        ]
 
     @abc.abstractmethod
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """The same in any order."""
+    def _detect_one(self, image: np.ndarray) -> list[Detection]:
+        """The same of one picture, in any order."""
 
     def _is_large(self, face: Detection) -> bool:
         sides = face.box[2:] - face.box[:2]
@@ -59,7 +64,7 @@ class Detector(abc.ABC):
 
     def smallest(self, image: np.ndarray) -> float:
         """From how many pixels on faces are looked for in a picture."""
-        return self.smallest_face or self.smallest_share * max(image.shape[:2])
+        return self.smallest_face or max(self.smallest_share * max(image.shape[:2]), _LEAST_FACE)
 
 
 def _area(face: Detection) -> float:

@@ -7,7 +7,7 @@ squares that overlap by a face.
 
 import importlib.util
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,6 @@ class BlazeFace(Detector):
         self._anchors = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2)
         self._lock = threading.Lock()
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return [self._detect_one(image) for image in images]
-
     def _detect_one(self, image: np.ndarray) -> list[Detection]:
         found = []
         for top, left, side in self._squares(image):
@@ -92,7 +89,7 @@ class BlazeFace(Detector):
                 yield top, left, side
 
     def _in_square(self, part: np.ndarray) -> list[Detection]:
-        """The faces in a part of a picture, in its pixels."""
+        """The faces in a part of a picture, in its pixels; each several times."""
         scale = self._side / max(part.shape[:2])
         height, width = (max(round(side * scale), 1) for side in part.shape[:2])
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -123,7 +120,7 @@ class BlazeFace(Detector):
                     float(score),
                 )
             )
-        return without_overlaps(found, _MOST_OVERLAP)
+        return found
 
 
 def _starts(length: int, side: int, step: int) -> list[int]:

@@ -6,7 +6,6 @@ the package's first scale wants.
 """
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -32,9 +31,6 @@ class MTCNN(Detector):
 
         self._networks = mtcnn.MTCNN()
         self._lock = threading.Lock()
-
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return [self._detect_one(image) for image in images]
 
     def _detect_one(self, image: np.ndarray) -> list[Detection]:
         shorter = min(image.shape[:2])

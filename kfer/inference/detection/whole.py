@@ -1,6 +1,5 @@
 """No detection: each picture is a face."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,8 @@ class Whole(Detector):
 
     smallest_share, least_score = 1.0, 0.5
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return [
-            [Detection(np.array([0, 0, *image.shape[:2]], np.float32), None, 1.0)] for image in images
-        ]
+    def _detect_one(self, image: np.ndarray) -> list[Detection]:
+        return [Detection(np.array([0, 0, *image.shape[:2]], np.float32), None, 1.0)]
 
 
 def make(**settings: Any) -> Whole:

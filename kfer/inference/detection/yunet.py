@@ -1,7 +1,6 @@
 """OpenCV's YuNet, of an ONNX file that the user has (https://doi.org/10.1007/s11633-023-1423-y)."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,6 @@ class YuNet(Detector):
         except cv2.error as error:
             raise ValueError(f"{weights} is no ONNX file that OpenCV reads: {error}") from error
         self._lock = threading.Lock()
-
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        return [self._detect_one(image) for image in images]
 
     def _detect_one(self, image: np.ndarray) -> list[Detection]:
         scale = min(1.0, _FACE / self.smallest(image))
