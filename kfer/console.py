@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 
@@ -29,26 +30,41 @@ def log_to_console() -> None:
 
 
 @contextlib.contextmanager
-def only_python_on_stderr() -> Iterator[None]:
-    """Keeps off the console what libraries in C++ write past Python's streams.
+def libraries_redirected(descriptor: int) -> Iterator[int]:
+    """Sends to an open file what the process writes to its console's second stream, past Python as well.
 
-    For commands, where nothing else runs in the process: LiteRT and TensorFlow tell there what they do.
+    LiteRT and TensorFlow tell there, in C++, what they do. It is for the whole process, so that it is for
+    commands, and for steps that run alone.
+
+    Yields:
+        A descriptor of the console.
     """
     sys.stderr.flush()
     console = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    before = sys.stderr
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    os.dup2(descriptor, 2)
     try:
-        with os.fdopen(os.dup(console), "w", buffering=1, errors="backslashreplace") as direct:
-            if _is_console(before):
-                sys.stderr = direct
-            yield
+        yield console
     finally:
-        sys.stderr = before
+        sys.stderr.flush()
         os.dup2(console, 2)
         os.close(console)
+
+
+@contextlib.contextmanager
+def only_python_on_stderr() -> Iterator[None]:
+    """Keeps libraries off the console, where Python's own stream goes on."""
+    before = sys.stderr
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        libraries_redirected(nowhere.fileno()) as console,
+        os.fdopen(os.dup(console), "w", buffering=1, errors="backslashreplace") as direct,
+    ):
+        if _is_console(before):
+            sys.stderr = direct
+        try:
+            yield
+        finally:
+            sys.stderr = before
 
 
 def _is_console(stream: TextIO) -> bool:

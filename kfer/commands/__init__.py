@@ -42,9 +42,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     try:
         with only_python_on_stderr():
             return int(module.run(options))
-    except (OSError, ValueError, KeyError, ModuleNotFoundError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"kfer {command}: {message}", file=sys.stderr)
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        print(f"kfer {command}: {error}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         print(f"kfer {command}: interrupted", file=sys.stderr)

@@ -88,7 +88,7 @@ def _places(paths: Sequence[Path], target: Path | None) -> dict[Path, Path]:
     """Where each picture is drawn to."""
     if target is None:
         return {}
-    if target.suffix.lower() in (".png", ".jpg", ".jpeg"):
+    if target.suffix.lower() in options.PICTURES:
         if len(paths) != 1:
             raise ValueError(f"--draw must be a folder for {len(paths)} pictures; got {target}")
         places = {paths[0]: target}
@@ -97,8 +97,7 @@ def _places(paths: Sequence[Path], target: Path | None) -> dict[Path, Path]:
         if len(set(places.values())) < len(places):
             raise ValueError(f"two pictures have the same name: they cannot both be drawn into {target}")
     for place in places.values():
-        if place.exists():
-            raise FileExistsError(f"{place} exists; name another place for --draw, or delete it")
+        options.check_picture(place)
     return places
 
 
@@ -115,7 +114,6 @@ def _print(results: Sequence[tuple[Path, list[Face]]]) -> None:
         if not faces:
             rows.append([str(path), "", "no face", "", "", "", ""])
         for number, face in enumerate(faces, 1):
-            ymin, xmin, ymax, xmax = (round(float(edge)) for edge in face.box)
             share = "" if face.expression is None else f"{face.expressions[face.expression]:.0%}"
             rows.append(
                 [
@@ -124,7 +122,7 @@ def _print(results: Sequence[tuple[Path, list[Face]]]) -> None:
                     face.expression or "",
                     share,
                     f"{face.quality.score:.2f}",
-                    f"{xmin},{ymin} {xmax - xmin}x{ymax - ymin}",
+                    options.place_of(face),
                     "; ".join(face.quality.warnings),
                 ]
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kfer.commands import YES, counted, options
 from kfer.inference.gallery import Gallery
+from kfer.inference.gallery.people import checked_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least-quality", type=float, default=0.3, metavar="SHARE", help="in [0, 1] [0.3]; 0 takes any"
     )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="several faces in a picture are an error [the largest is taken]",
-    )
+    options.add_strict(parser)
     options.add_model(parser)
 
 
@@ -38,12 +35,12 @@ def run(parsed: argparse.Namespace) -> int:
                 f"the face in {image} has a quality of {face.quality.score:.2f} ({words}), less than "
                 f"--least-quality {parsed.least_quality:g}: nothing was enrolled"
             )
-        embeddings.append(options.embedding_of(face, analyzer))
+        embeddings.append(analyzer.embedding_of(face))
     path = Path(parsed.gallery)
     with Gallery.edit(path, analyzer.model.fingerprint, len(embeddings[0])) as gallery:
         for embedding in embeddings:
             gallery.enroll(parsed.name, embedding)
-        count = gallery.templates[options.composed(parsed.name)]
+        count = gallery.templates[checked_name(parsed.name)]
         people = len(gallery.names)
     print(f"{parsed.name}: {counted(count, 'template')}; {path}: {counted(people, 'person', 'people')}")
     return YES

@@ -20,7 +20,10 @@ def run(parsed: argparse.Namespace) -> int:
     gallery = Gallery.load(path)
     if parsed.remove is not None:
         with Gallery.edit(path, gallery.model, gallery.embedding_size) as changed:
-            count = changed.remove(parsed.remove)
+            try:
+                count = changed.remove(parsed.remove)
+            except KeyError as error:
+                raise ValueError(error.args[0]) from None
         print(f"{parsed.remove}: {counted(count, 'template')} deleted")
         return YES
     if parsed.json:

@@ -20,12 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_gallery(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("-k", type=int, default=5, help="how many people of each face at most [5]")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        metavar="SIMILARITY",
-        help="below it a face is unknown, in [-1, 1] [the model's own]",
-    )
+    options.add_threshold(parser)
     parser.add_argument(
         "--draw", type=Path, metavar="OUT", help="write the picture with the names (.png or .jpg)"
     )
@@ -34,16 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    if parsed.draw is not None and parsed.draw.exists():
-        raise FileExistsError(f"{parsed.draw} exists; name another file for --draw, or delete it")
+    if parsed.draw is not None:
+        options.check_picture(parsed.draw)
     analyzer = options.analyzer_of(parsed)
-    threshold = options.threshold_of(parsed, analyzer).similarity
+    threshold = analyzer.model.threshold_or(parsed.threshold).similarity
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint)
     picture = images.read(parsed.image)
     (faces,) = analyzer.analyze_pixels([picture])
-    matches = [
-        gallery.identify(options.embedding_of(face, analyzer), parsed.k, threshold)[0] for face in faces
-    ]
+    matches = [gallery.identify(analyzer.embedding_of(face), parsed.k, threshold)[0] for face in faces]
     if parsed.draw is not None:
         annotations = [
             annotation(face, *((best[0].name, best[0].similarity) if best else ("unknown",)))
@@ -70,8 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
     else:
         rows = []
         for number, (face, best) in enumerate(zip(faces, matches, strict=True), 1):
-            ymin, xmin, ymax, xmax = (round(float(edge)) for edge in face.box)
-            place = f"{xmin},{ymin} {xmax - xmin}x{ymax - ymin}"
+            place = options.place_of(face)
             if not best:
                 rows.append([str(number), place, "unknown", ""])
             for rank, match in enumerate(best):

@@ -2,19 +2,19 @@
 
 import argparse
 import math
-import unicodedata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from kfer.files import check_new
 from kfer.inference.alignment import Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.detection import DETECTORS
-from kfer.inference.pushed import Threshold
+from kfer.inference.records import face_content
 
 #: Where people are enrolled by default.
 GALLERY = "faces.gallery"
+#: What pictures are drawn as.
+PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def add_detection(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +74,25 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_crop(parser, "what the model's training images show")
 
 
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """From when on two faces are one person's."""
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SIMILARITY",
+        help="from which similarity on two faces are one person's, in [-1, 1] [the model's own]",
+    )
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """What several faces in a picture are."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="several faces in a picture are an error [the largest is taken]",
+    )
+
+
 def add_gallery(parser: argparse.ArgumentParser) -> None:
     """Where people are enrolled."""
     parser.add_argument(
@@ -104,54 +123,30 @@ def analyzer_of(options: argparse.Namespace) -> FaceAnalyzer:
     return analyzer
 
 
-def threshold_of(options: argparse.Namespace, analyzer: FaceAnalyzer) -> Threshold:
-    """From `--threshold`, or the model's own.
-
-    Raises:
-        ValueError: There is neither.
-    """
-    if options.threshold is not None:
-        return Threshold(options.threshold)
-    if analyzer.model.threshold is None:
-        raise ValueError(f"{analyzer.model.name} says no threshold: give one with --threshold")
-    return analyzer.model.threshold
-
-
-def embedding_of(face: Face, analyzer: FaceAnalyzer) -> np.ndarray:
-    """A face's embedding.
-
-    Raises:
-        ValueError: The model has none.
-    """
-    if face.embedding is None:
-        raise ValueError(f"{analyzer.model.name} has no embedding: it cannot tell people apart")
-    return face.embedding
-
-
-def composed(name: str) -> str:
-    """A name as a gallery keeps it."""
-    return unicodedata.normalize("NFC", name)
-
-
 def described(face: Face) -> dict[str, Any]:
-    """A face as JSON: pixels to a tenth, shares to four digits."""
+    """A face of a picture as JSON."""
     quality = face.quality
+    poses = {"yaw": quality.yaw, "pitch": quality.pitch, "roll": quality.roll}
     return {
-        "box": [round(float(edge), 1) for edge in face.box],
-        "landmarks": None
-        if face.landmarks is None
-        else [[round(float(place), 1) for place in point] for point in face.landmarks],
-        "score": round(face.score, 4),
-        "quality": round(quality.score, 4),
-        "yaw": _finite(quality.yaw),
-        "pitch": _finite(quality.pitch),
-        "roll": _finite(quality.roll),
+        **face_content(face),
+        **{name: round(angle, 1) if math.isfinite(angle) else None for name, angle in poses.items()},
         "warnings": list(quality.warnings),
-        "expression": face.expression,
-        "expressions": {name: round(share, 4) for name, share in face.expressions.items()},
-        "outputs": {name: [float(number) for number in values] for name, values in face.outputs.items()},
     }
 
 
-def _finite(number: float) -> float | None:
-    return round(number, 1) if math.isfinite(number) else None
+def place_of(face: Face) -> str:
+    """Where it is, in a table: "x,y widthxheight"."""
+    ymin, xmin, ymax, xmax = (round(float(edge)) for edge in face.box)
+    return f"{xmin},{ymin} {xmax - xmin}x{ymax - ymin}"
+
+
+def check_picture(path: Path) -> None:
+    """Checks that a picture can be drawn to a file.
+
+    Raises:
+        FileExistsError: Something is there.
+        ValueError: Its name ends in none of `PICTURES`.
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise ValueError(f"a picture's name must end in {', '.join(PICTURES)}; got {path}")
+    check_new(path, path.suffix)

@@ -14,24 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", help="a picture")
     parser.add_argument("second", metavar="B", help="another one")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        metavar="SIMILARITY",
-        help="from which similarity on, in [-1, 1] [the model's own]",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="several faces in a picture are an error [the largest is taken]",
-    )
+    options.add_threshold(parser)
+    options.add_strict(parser)
     options.add_model(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
     analyzer = options.analyzer_of(parsed)
-    threshold = options.threshold_of(parsed, analyzer)
+    threshold = analyzer.model.threshold_or(parsed.threshold)
     found = analyzer.verify(parsed.first, parsed.second, parsed.strict, threshold)
     if parsed.json:
         print_json(

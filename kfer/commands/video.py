@@ -49,12 +49,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         help='draw the expressions of each face over time (.png; pip install "kfer[plots]")',
     )
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="name the people of this gallery")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        metavar="SIMILARITY",
-        help="below it a face is unknown [the model's own]",
-    )
+    options.add_threshold(parser)
     parser.add_argument(
         "--detect-every", type=int, default=5, metavar="N", help="look for new faces every N frames [5]"
     )

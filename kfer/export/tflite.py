@@ -2,9 +2,7 @@
 
 import contextlib
 import logging
-import os
 import re
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from kfer import preprocessing, spec
+from kfer.console import libraries_redirected
 from kfer.export import calibration, flatbuffer, network
 from kfer.export.choice import typical
 from kfer.export.noise import LayerNoise, layer_noise
@@ -276,17 +275,12 @@ def _convert(converter: tf.lite.TFLiteConverter, variant: str) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Logs as debug what the converter's C++ writes to the console, past Python's streams."""
-    sys.stderr.flush()
-    console = os.dup(2)
+    """Logs as debug what the converter writes to the console."""
     with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
         try:
-            yield
+            with libraries_redirected(captured.fileno()):
+                yield
         finally:
-            sys.stderr.flush()
-            os.dup2(console, 2)
-            os.close(console)
             captured.seek(0)
             _log.debug("%s", captured.read().decode(errors="replace"))
 

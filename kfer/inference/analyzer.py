@@ -224,16 +224,22 @@ class FaceAnalyzer:
             FileNotFoundError: There is no such file.
             ImageError: It cannot be read.
         """
-        called = name or (str(image) if isinstance(image, str | Path) else "the picture")
-        faces = self.analyze_pixels([images.read(image, name)])[0]
-        if not faces:
-            raise NoFaceError(f"{called} shows no face that the detector finds")
-        if len(faces) > 1:
-            words = f"{called} shows {len(faces)} faces"
-            if strict:
-                raise SeveralFacesError(f"{words}; one is expected")
-            warnings.warn(f"{words}; the largest is taken", stacklevel=2)
-        return faces[0]
+        called = name or _name_of(image, "the picture")
+        (faces,) = self.analyze_pixels([images.read(image, name)])
+        face, doubt = _only(faces, called, strict)
+        if doubt:
+            warnings.warn(doubt, stacklevel=2)
+        return face
+
+    def embedding_of(self, face: Face) -> np.ndarray:
+        """Returns a face's embedding.
+
+        Raises:
+            ValueError: The model has none.
+        """
+        if face.embedding is None:
+            raise ValueError(f"{self.model.name} has no embedding: it cannot tell people apart")
+        return face.embedding
 
     def verify(
         self,
@@ -257,25 +263,19 @@ class FaceAnalyzer:
             FileNotFoundError: There is no such file.
             ImageError: One cannot be read.
         """
-        threshold = threshold or self.model.threshold
-        if threshold is None:
-            raise ValueError(
-                f"{self.model.name} says no threshold: give one, or find it with `kfer calibrate`"
-            )
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            faces = (
-                self.only_face(first, strict, _name_of(first, "the first picture")),
-                self.only_face(second, strict, _name_of(second, "the second picture")),
-            )
-        told = [str(warning.message) for warning in caught]
-        for face, source, place in zip(faces, (first, second), ("first", "second"), strict=True):
-            called = _name_of(source, f"the {place} picture")
-            told += [f"the face in {called} is {words}" for words in face.quality.warnings]
-        one, other = (face.embedding for face in faces)
-        if one is None or other is None:
-            raise ValueError(f"{self.model.name} has no embedding: it cannot compare people")
-        return Verification(float(one @ other), threshold, faces, tuple(told))
+        threshold = threshold or self.model.threshold_or(None)
+        names = _name_of(first, "the first picture"), _name_of(second, "the second picture")
+        pictures = [
+            images.read(source, name) for source, name in zip((first, second), names, strict=True)
+        ]
+        faces, doubts, poor = [], [], []
+        for found, name in zip(self.analyze_pixels(pictures), names, strict=True):
+            face, doubt = _only(found, name, strict)
+            faces.append(face)
+            doubts += [doubt] if doubt else []
+            poor += [f"the face in {name} is {words}" for words in face.quality.warnings]
+        one, other = (self.embedding_of(face) for face in faces)
+        return Verification(float(one @ other), threshold, (faces[0], faces[1]), (*doubts, *poor))
 
     def _ask(self, aligned: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """What the model says of each face."""
@@ -319,6 +319,16 @@ class FaceAnalyzer:
             if self._runner is None:
                 self._runner = runtime.load(self.model.path)
             return self._runner
+
+
+def _only(faces: Sequence[Face], called: str, strict: bool) -> tuple[Face, str]:
+    """The one face of a picture or the largest of several, and what makes that doubtful."""
+    if not faces:
+        raise NoFaceError(f"{called} shows no face that the detector finds")
+    words = f"{called} shows {len(faces)} faces" if len(faces) > 1 else ""
+    if words and strict:
+        raise SeveralFacesError(f"{words}; one is expected")
+    return faces[0], words and f"{words}; the largest is taken"
 
 
 def _name_of(source: ImageSource, otherwise: str) -> str:

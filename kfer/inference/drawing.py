@@ -71,7 +71,7 @@ def draw(image: np.ndarray, annotations: Sequence[Annotation]) -> np.ndarray:
         taken.append(_draw_face(pen, each, picture.size))
     for each in annotations:
         if each.expressions:
-            _draw_bars(pen, each, picture.size, taken)
+            _draw_bars(pen, each, picture.size, taken, alone=len(annotations) == 1)
     return np.asarray(Image.alpha_composite(picture, layer).convert("RGB"))
 
 
@@ -81,6 +81,14 @@ class _Area:
     xmin: float
     ymax: float
     xmax: float
+
+    def within(self, other: "_Area") -> bool:
+        return (
+            other.ymin <= self.ymin
+            and other.xmin <= self.xmin
+            and self.ymax <= other.ymax
+            and self.xmax <= other.xmax
+        )
 
     def meets(self, other: "_Area") -> bool:
         apart = self.ymax <= other.ymin or other.ymax <= self.ymin
@@ -114,7 +122,11 @@ def _draw_face(pen: ImageDraw.ImageDraw, face: Annotation, size: tuple[int, int]
 
 
 def _draw_bars(
-    pen: ImageDraw.ImageDraw, face: Annotation, size: tuple[int, int], taken: list[_Area]
+    pen: ImageDraw.ImageDraw,
+    face: Annotation,
+    size: tuple[int, int],
+    taken: list[_Area],
+    alone: bool,
 ) -> None:
     """A panel where it hides nothing that is taken; it is taken then."""
     width, height = size
@@ -127,19 +139,18 @@ def _draw_bars(
     wide = words + bar + 3 * padding
     if high > _LARGEST_PANEL * (ymax - ymin):
         return
-    places = [(ymin, xmax + padding), (ymin, xmin - padding - wide)]
-    if len(taken) == 2:
+    beside = min(max(ymin, 0), height - high)
+    places = [(beside, xmax + padding), (beside, xmin - padding - wide)]
+    areas = [_Area(y, x, y + high, x + wide) for y, x in places]
+    inside = _Area(0, 0, height, width)
+    free = [each for each in areas if each.within(inside) and not any(map(each.meets, taken))]
+    if not free and alone:
         # A face that fills the picture has it on its chin.
-        places += [(height - high, width - wide), (height - high, 0.0)]
-    for top, x in places:
-        y = min(max(top, 0), height - high)
-        area = _Area(y, x, y + high, x + wide)
-        alone = len(taken) == 2 and (top, x) in places[2:]
-        inside = y >= 0 and 0 <= x <= width - wide
-        if inside and (alone or not any(area.meets(other) for other in taken)):
-            break
-    else:
+        free = [_Area(height - high, width - wide, height, width)]
+    if not free or not free[0].within(inside):
         return
+    area = free[0]
+    x, y = area.xmin, area.ymin
     taken.append(area)
     pen.rectangle((x, y, x + wide, y + high), fill=_PANEL)
     best = max(face.expressions.values())

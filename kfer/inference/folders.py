@@ -1,7 +1,6 @@
 """A folder of pictures made a folder of aligned faces: what `kfer align` does."""
 
 import concurrent.futures
-import csv
 import dataclasses
 import json
 import multiprocessing
@@ -13,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from kfer import files
 from kfer.inference import alignment, detection, images
 from kfer.inference.alignment import Crop
 
@@ -101,7 +101,8 @@ def align_folder(
         if outcome.reason:
             missing.append(outcome)
         yield outcome
-    _write_missing(target / _NOT_FOUND, missing)
+    rows = [{"picture": outcome.path.as_posix(), "reason": outcome.reason} for outcome in missing]
+    files.write_csv(target / _NOT_FOUND, rows)
 
 
 def _check_names(paths: list[Path]) -> None:
@@ -116,22 +117,17 @@ def _keep_settings(target: Path, settings: AlignmentSettings) -> None:
     """Writes how faces are cut, or checks that those that are there were cut so."""
     path = target / _SETTINGS
     content = json.loads(json.dumps(dataclasses.asdict(settings)))
-    if path.exists():
-        try:
-            known = json.loads(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}): take another folder for the faces") from error
-        if known != content:
-            changed = [key for key in content if known.get(key) != content[key]]
-            raise ValueError(
-                f"the faces in {target} were cut with another {', '.join(changed)}: take another folder, "
-                f"or the settings of {path}"
-            )
+    if not path.exists():
+        target.mkdir(parents=True, exist_ok=True)
+        files.write_json(path, content)
         return
-    target.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)
+    known = files.read_json(path, "take another folder for the faces")
+    changed = [key for key in content if known.get(key) != content[key]]
+    if changed:
+        raise ValueError(
+            f"the faces in {target} were cut with another {', '.join(changed)}: take another folder, "
+            f"or the settings of {path}"
+        )
 
 
 def _aligned(
@@ -189,12 +185,3 @@ def _align_one(path: Path) -> Outcome:
 
 def _face_of(target: Path, path: Path) -> Path:
     return target / path.with_suffix(".png")
-
-
-def _write_missing(path: Path, missing: list[Outcome]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["picture", "reason"])
-        rows.writerows([outcome.path.as_posix(), outcome.reason] for outcome in missing)
-    partial.replace(path)

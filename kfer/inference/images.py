@@ -2,7 +2,6 @@
 
 import io
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -55,20 +54,18 @@ def read(source: ImageSource, name: str | None = None) -> np.ndarray:
 def _decoded(content: bytes, name: str) -> np.ndarray:
     if not content:
         raise ImageError(f"{name} is empty")
-    # What Pillow would warn of is an error here, or of no matter.
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            picture = Image.open(io.BytesIO(content))
-        except UnidentifiedImageError:
-            raise ImageError(f"{name} is no picture of a format that Pillow reads") from None
-        except Image.DecompressionBombError as error:
-            raise ImageError(
-                f"{name} has more than the {MOST_PIXELS:,} pixels that are read; make it smaller first"
-            ) from error
-        except Exception as error:  # a reader may fail in any way on what was made to make it fail
-            raise ImageError(f"{name} is damaged: {error or type(error).__name__}") from error
-        with picture:
-            return _of_picture(picture, name)
+    try:
+        picture = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is no picture of a format that Pillow reads") from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} has more than the {MOST_PIXELS:,} pixels that are read; make it smaller first"
+        ) from error
+    except Exception as error:  # a reader may fail in any way on what was made to make it fail
+        raise ImageError(f"{name} is damaged: {error or type(error).__name__}") from error
+    with picture:
+        return _of_picture(picture, name)
 
 
 def _of_picture(picture: Image.Image, name: str) -> np.ndarray:

@@ -63,6 +63,21 @@ class Model:
         """The names of the expressions in the order of their probabilities; empty where unknown."""
         return tuple(self.tasks.get(spec.EXPRESSION, {}).get("names", ()))
 
+    def threshold_or(self, similarity: float | None) -> Threshold:
+        """Returns the threshold of a similarity that was asked for, or its own.
+
+        Raises:
+            ValueError: There is neither.
+        """
+        if similarity is not None:
+            return Threshold(similarity)
+        if self.threshold is None:
+            raise ValueError(
+                f"{self.name} says no threshold: give the similarity, in [-1, 1], from which on two "
+                "faces are one person's"
+            )
+        return self.threshold
+
 
 def find(model: Path | str | None = None, variant: str | None = None, folder: Path = FOLDER) -> Model:
     """Returns a model by its place or its name.

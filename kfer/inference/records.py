@@ -8,15 +8,15 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
 
-from kfer import files
+from kfer.inference.analyzer import Face
 from kfer.inference.tracking import TrackedFace
 from kfer.inference.video import Frame
 
@@ -105,10 +105,8 @@ class Records(abc.ABC):
 class JsonLines(Records):
     """Writes a line a frame, frames without faces too: an object in JSON.
 
-    Its keys: "frame", "seconds", and "faces", a list of objects with "track", "box" (ymin, xmin, ymax,
-    xmax in pixels), "landmarks" (five times y, x; or null), "score" (the detector's), "quality",
-    "expression" and "expressions" (probabilities by name, smoothed in time), "name", "similarity", and,
-    where the model has further tasks, "outputs" (a list of numbers by the task's name).
+    Its keys: "frame", "seconds", and "faces", a list of objects with "track", what `face_content` gives
+    with the expressions smoothed in time, "name" and "similarity".
     """
 
     def write(self, frame: Frame) -> None:
@@ -231,11 +229,9 @@ class Summary:
 
     def __init__(self) -> None:
         self._running: dict[int, _Running] = {}
-        self._frames, self._seconds, self._skipped = 0, 0.0, 0
 
     def add(self, frame: Frame) -> None:
         """Takes a frame in."""
-        self._frames, self._seconds, self._skipped = self._frames + 1, frame.seconds, frame.skipped
         for tracked in frame.faces:
             track = self._running.setdefault(tracked.track, _Running(frame.seconds))
             track.last, track.frames = frame.seconds, track.frames + 1
@@ -266,35 +262,23 @@ class Summary:
             for number, track in sorted(self._running.items())
         ]
 
-    def write(self, path: Path | str) -> None:
-        """Writes a JSON file: "frames", "seconds" and "skipped" of the video, and "tracks", a list.
 
-        Args:
-            path: The file, which is whole or as it was before.
-        """
-        content = {
-            "frames": self._frames,
-            "seconds": self._seconds,
-            "skipped": self._skipped,
-            "tracks": [asdict(track) for track in self.tracks],
-        }
-        files.write_text(Path(path), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+def face_content(face: Face) -> dict[str, Any]:
+    """Returns a face as JSON.
 
-
-def _object(tracked: TrackedFace) -> dict[str, Any]:
-    face, similarity = tracked.face, tracked.similarity
+    Its keys: "box" (ymin, xmin, ymax, xmax in pixels), "landmarks" (five times y, x; or null), "score"
+    (the detector's), "quality", "expression" and "expressions" (probabilities by name) and, where the
+    model has further tasks, "outputs" (a list of numbers by the task's name).
+    """
     content: dict[str, Any] = {
-        "track": tracked.track,
         "box": _rounded(face.box, _PIXELS),
         "landmarks": None
         if face.landmarks is None
         else [_rounded(point, _PIXELS) for point in face.landmarks],
         "score": round(face.score, _SHARES),
         "quality": round(face.quality.score, _SHARES),
-        "expression": tracked.expression,
-        "expressions": {name: round(share, _SHARES) for name, share in tracked.expressions.items()},
-        "name": tracked.name,
-        "similarity": None if similarity is None else round(similarity, _SHARES),
+        "expression": face.expression,
+        "expressions": _shares(face.expressions),
     }
     if face.outputs:
         # Other tasks' numbers have any scale, and JSON knows no number that is none.
@@ -303,6 +287,22 @@ def _object(tracked: TrackedFace) -> dict[str, Any]:
             for name, values in face.outputs.items()
         }
     return content
+
+
+def _object(tracked: TrackedFace) -> dict[str, Any]:
+    similarity = tracked.similarity
+    return {
+        "track": tracked.track,
+        **face_content(tracked.face),
+        "expression": tracked.expression,
+        "expressions": _shares(tracked.expressions),
+        "name": tracked.name,
+        "similarity": None if similarity is None else round(similarity, _SHARES),
+    }
+
+
+def _shares(expressions: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(share, _SHARES) for name, share in expressions.items()}
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float]:

@@ -17,8 +17,9 @@ import numpy as np
 
 from kfer.inference.analyzer import FaceAnalyzer
 from kfer.inference.face import Detection
+from kfer.inference.flow import moved
 from kfer.inference.gallery.people import PersonStore
-from kfer.inference.tracking import TrackedFace, Tracker, moved
+from kfer.inference.tracking import TrackedFace, Tracker
 
 #: A path of a video, or the number of a camera.
 VideoSource = str | os.PathLike[str] | int
@@ -97,14 +98,10 @@ def analyze_video(
         if number < least:
             raise ValueError(f"{name} must be an integer from {least} on; got {number!r}")
     model = analyzer.model
-    if model.threshold is not None:
-        threshold = model.threshold.similarity if threshold is None else threshold
-        least_similarity = model.threshold.similarity if least_similarity is None else least_similarity
-    if gallery is not None and threshold is None:
-        raise ValueError(
-            f"{model.name} says no threshold: give the one from which on a face has a name, or find it "
-            "with `kfer calibrate`"
-        )
+    if model.threshold is not None and least_similarity is None:
+        least_similarity = model.threshold.similarity
+    if gallery is not None:
+        threshold = model.threshold_or(threshold).similarity
     fingerprint = getattr(gallery, "model", model.fingerprint)
     if fingerprint != model.fingerprint:
         raise ValueError(
@@ -112,7 +109,7 @@ def analyze_video(
         )
     tracker = Tracker(
         gallery,
-        None if gallery is None else threshold,
+        threshold,
         time_constant,
         most_unseen,
         least_similarity=_LEAST_SIMILARITY if least_similarity is None else least_similarity,

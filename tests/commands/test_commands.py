@@ -97,7 +97,7 @@ def test_analyze_draws(user, capsys):
     drawn = np.asarray(Image.open("out.png"))
     assert drawn.shape == (200, 300, 3) and (drawn != scene(("red", 100, 100, 30))).any()
     code, _, errors = run(capsys, "analyze", "red.png", "--draw", "out.png")
-    assert code == 2 and "out.png exists; name another place" in errors
+    assert code == 2 and "out.png exists; name another file" in errors
     assert run(capsys, "analyze", "red.png", "two.png", "--draw", "drawn")[0] == 0
     assert sorted(path.name for path in Path("drawn").iterdir()) == ["red.png", "two.png"]
     code, _, errors = run(capsys, "analyze", "red.png", "two.png", "--draw", "one.png")
@@ -160,6 +160,24 @@ def test_people_are_enrolled_identified_and_deleted(user, capsys):
     assert run(capsys, "identify", "red.png")[0] == 1
     code, _, errors = run(capsys, "gallery", "--remove", "Zoe")
     assert code == 2 and "nobody named 'Zoe' is among" in errors
+
+
+def test_a_picture_is_refused_before_anything_is_done(user, capsys):
+    for command in ("identify", "analyze"):
+        code, _, errors = run(capsys, command, "red.png", "--draw", "red.png")
+        assert code == 2 and "red.png exists; name another file" in errors
+    code, _, errors = run(capsys, "identify", "red.png", "--draw", "out.txt")
+    assert code == 2 and "a picture's name must end in .png, .jpg, .jpeg; got out.txt" in errors
+
+
+def test_numbers_that_are_none_are_null(user, capsys, monkeypatch):
+    monkeypatch.setattr("kfer.inference.runtime.Runner.__call__", spoiled)
+    found = json.loads(run(capsys, "analyze", "red.png", "--json")[1])
+    assert found["images"][0]["faces"][0]["outputs"] == {"sizes": [None, 1.0]}
+
+
+def spoiled(runner, images):
+    return {"sizes": np.array([[np.nan, 1.0]] * len(images), np.float32)}
 
 
 def test_a_poor_picture_is_not_enrolled(user, capsys):

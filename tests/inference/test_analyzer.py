@@ -155,9 +155,9 @@ def test_models_without_embedding_or_threshold(saved_model, tflite):
     alone = FaceAnalyzer.load(tflite, detector="none")
     (face,) = alone.analyze(pixels)
     assert face.embedding is None and list(face.expressions) == ["0", "1", "2"]
-    with pytest.raises(ValueError, match=r"float32\.tflite says no threshold: give one, or find it"):
+    with pytest.raises(ValueError, match=r"float32\.tflite says no threshold: give the similarity"):
         alone.verify(pixels, pixels)
-    with pytest.raises(ValueError, match="has no embedding: it cannot compare people"):
+    with pytest.raises(ValueError, match="has no embedding: it cannot tell people apart"):
         alone.verify(pixels, pixels, threshold=Threshold(0.5))
     # A SavedModel takes any size.
     (face,) = FaceAnalyzer.load(saved_model, detector="none").analyze(pixels)

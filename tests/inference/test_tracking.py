@@ -12,9 +12,10 @@ from kfer.inference import alignment
 from kfer.inference.alignment import TEMPLATE
 from kfer.inference.analyzer import Face
 from kfer.inference.face import Detection
+from kfer.inference.flow import moved
 from kfer.inference.gallery import Gallery
 from kfer.inference.quality import Quality
-from kfer.inference.tracking import Tracker, moved
+from kfer.inference.tracking import Tracker
 
 ANNA, BEN = np.eye(8, dtype=np.float32)[:2]
 

@@ -183,7 +183,7 @@ def test_a_gallery_must_fit_the_model(analyzer, tmp_path):
     with pytest.raises(ValueError, match="embeddings of the model 'other', not of 'c0'"):
         analyze_video(path, analyzer, Gallery("other", 2))
     analyzer.model = pushed.Model(Path("none"), "colours", "c0")
-    with pytest.raises(ValueError, match="colours says no threshold: give the one"):
+    with pytest.raises(ValueError, match="colours says no threshold: give the similarity"):
         analyze_video(path, analyzer, Gallery("c0", 2))
 
 
