@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +40,15 @@ def run(command: str, arguments: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     options = parser.parse_args(arguments)
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"kfer {command}: {message}", file=sys.stderr)
+
     try:
-        with only_python_on_stderr():
+        with only_python_on_stderr(), warnings.catch_warnings():
+            # For users, who have no line of code to look at.
+            warnings.filterwarnings("always", category=UserWarning, module="kfer")
+            warnings.showwarning = show
             return int(module.run(options))
     except (OSError, ValueError, ModuleNotFoundError) as error:
         print(f"kfer {command}: {error}", file=sys.stderr)

@@ -180,6 +180,11 @@ def spoiled(runner, images):
     return {"sizes": np.array([[np.nan, 1.0]] * len(images), np.float32)}
 
 
+def test_a_doubt_is_told_in_words_alone(user, capsys):
+    code, _, errors = run(capsys, "enroll", "Ada", "two.png", "--least-quality", "0")
+    assert (code, errors) == (0, "kfer enroll: two.png shows 2 faces; the largest is taken\n")
+
+
 def test_a_poor_picture_is_not_enrolled(user, capsys):
     code, _, errors = run(capsys, "enroll", "Ada", "red.png")
     assert code == 2
