@@ -32,7 +32,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.draw is not None:
         options.check_picture(parsed.draw)
     analyzer = options.analyzer_of(parsed)
-    threshold = analyzer.model.threshold_or(parsed.threshold).similarity
+    threshold = options.threshold_of(parsed, analyzer.model).similarity
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint)
     picture = images.read(parsed.image)
     (faces,) = analyzer.analyze_pixels([picture])

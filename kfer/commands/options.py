@@ -9,7 +9,9 @@ from kfer.files import check_new
 from kfer.inference.alignment import Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.detection import DETECTORS
+from kfer.inference.pushed import Model
 from kfer.inference.records import face_content
+from kfer.inference.thresholds import Threshold
 
 #: Where people are enrolled by default.
 GALLERY = "faces.gallery"
@@ -76,12 +78,24 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
     """From when on two faces are one person's."""
-    parser.add_argument(
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--threshold",
         type=float,
         metavar="SIMILARITY",
         help="from which similarity on two faces are one person's, in [-1, 1] [the model's own]",
     )
+    either.add_argument(
+        "--false-accept-rate",
+        type=float,
+        metavar="RATE",
+        help="take the threshold that was chosen for this rate by the Evaluator or `kfer calibrate`",
+    )
+
+
+def threshold_of(parsed: argparse.Namespace, model: Model) -> Threshold:
+    """The threshold that `add_threshold` asks for, or the model's own."""
+    return model.threshold_or(parsed.threshold, parsed.false_accept_rate)
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
     analyzer = options.analyzer_of(parsed)
-    threshold = analyzer.model.threshold_or(parsed.threshold)
+    threshold = options.threshold_of(parsed, analyzer.model)
     found = analyzer.verify(parsed.first, parsed.second, parsed.strict, threshold)
     if parsed.json:
         print_json(

@@ -73,7 +73,8 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
         check_new(parsed.timeline, ".png")
     analyzer = options.analyzer_of(parsed)
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint) if parsed.gallery else None
-    frames = analyze_video(source, analyzer, gallery, parsed.threshold, parsed.detect_every)
+    threshold = options.threshold_of(parsed, analyzer.model).similarity if gallery else None
+    frames = analyze_video(source, analyzer, gallery, threshold, parsed.detect_every)
     summary, timeline, skipped = Summary(), Timeline(), 0
     with contextlib.ExitStack() as outputs:
         writers: list[Callable[[Frame], None]] = [summary.add]

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from kfer import metrics, spec
-from kfer.evaluation.identity import folds_of
 from kfer.metrics import Interval
 from kfer.pairs import has_pairs, make_pairs
 from kfer.settings import EvaluationSettings
@@ -70,7 +69,7 @@ class Faces:
         if len(same) < _FEWEST_PAIRS:
             return None
         similarities = similarities_of(self.embeddings[first], self.embeddings[second])
-        return Pairs(similarities, same, folds_of(same, None, settings.folds))
+        return Pairs(similarities, same, metrics.folds_of(same, None, settings.folds))
 
     def sizes(self) -> dict[str, int]:
         """`num_examples` whose person is known, and `num_pairs` made of them."""

@@ -7,8 +7,6 @@ import numpy as np
 
 from kfer import metrics, spec
 
-#: Expected false accepts below which a true accept rate is called unreliable.
-_FALSE_ACCEPTS_NEEDED = 10
 _ROC_POINTS = 200
 _HISTOGRAM_EDGES = np.linspace(-1.0, 1.0, 51)
 
@@ -42,7 +40,7 @@ def verification_report(
     """
     similarities, same = np.asarray(similarities, np.float64), np.asarray(same, bool)
     curve = metrics.roc(similarities, same)
-    folds = folds_of(same, folds, num_folds)
+    folds = metrics.folds_of(same, folds, num_folds)
     accuracy = metrics.verification_accuracy(similarities, same, folds)
     num_impostors = int(np.sum(~same))
     points = np.unique(np.linspace(0, len(curve.far) - 1, _ROC_POINTS).round().astype(int))
@@ -59,7 +57,7 @@ def verification_report(
             {
                 "far": float(rate),
                 "tar": metrics.tar_at_far(curve, rate),
-                "reliable": num_impostors * rate >= _FALSE_ACCEPTS_NEEDED,
+                "reliable": num_impostors * rate >= metrics.FALSE_ACCEPTS_NEEDED,
             }
             for rate in false_accept_rates
         ],
@@ -141,20 +139,3 @@ def choose_threshold(
         "true_accept_rate": float(accepted[same].mean()),
         "num_pairs": len(same),
     }
-
-
-def folds_of(same: np.ndarray, folds: np.ndarray | None, num_folds: int) -> np.ndarray:
-    """Returns the fold of each pair, int64 [n].
-
-    Args:
-        same: bool [n].
-        folds: int [n], the protocol's own folds. With None, or where a fold is -1, each kind of pair is
-            dealt out in turn.
-        num_folds: Folds where the pairs bring none.
-    """
-    if folds is not None and np.all(np.asarray(folds) >= 0):
-        return np.asarray(folds, np.int64)
-    dealt = np.empty(len(same), np.int64)
-    for kind in (True, False):
-        dealt[same == kind] = np.arange(np.sum(same == kind)) % num_folds
-    return dealt

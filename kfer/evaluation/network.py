@@ -215,7 +215,7 @@ def _own_pairs(
         _predict(network, images, np.arange(len(pairs)))[spec.EMBEDDING]
         for images in (pairs.images_a, pairs.images_b)
     )
-    folds = identity.folds_of(pairs.same, pairs.fold, settings.folds)
+    folds = metrics.folds_of(pairs.same, pairs.fold, settings.folds)
     return Pairs(similarities_of(first, second), pairs.same, folds)
 
 

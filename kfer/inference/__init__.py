@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from kfer.inference.gallery import Match as Match
     from kfer.inference.images import ImageError as ImageError
     from kfer.inference.pushed import Model as Model
-    from kfer.inference.pushed import Threshold as Threshold
     from kfer.inference.quality import Quality as Quality
     from kfer.inference.runtime import Runner as Runner
     from kfer.inference.runtime import load as load
+    from kfer.inference.thresholds import Threshold as Threshold
 
 _MODULES = {
     "Crop": "alignment",
@@ -41,7 +41,7 @@ _MODULES = {
     "Match": "gallery",
     "ImageError": "images",
     "Model": "pushed",
-    "Threshold": "pushed",
+    "Threshold": "thresholds",
     "Quality": "quality",
     "Runner": "runtime",
     "load": "runtime",

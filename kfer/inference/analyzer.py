@@ -14,8 +14,9 @@ from kfer.inference import alignment, detection, images, pushed, quality, runtim
 from kfer.inference.alignment import Crop
 from kfer.inference.face import Detection
 from kfer.inference.images import ImageSource
-from kfer.inference.pushed import Model, Threshold
+from kfer.inference.pushed import Model
 from kfer.inference.quality import Quality
+from kfer.inference.thresholds import Threshold
 
 # A quarter turn of a picture each; the first one leaves it as it is.
 _TURNS = (0, 1, 2, 3)

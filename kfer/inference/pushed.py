@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kfer import spec
+from kfer.inference import thresholds
 from kfer.inference.alignment import Crop
+from kfer.inference.thresholds import Threshold
 
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
@@ -24,20 +26,6 @@ NO_MODEL = (
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """From which similarity on two faces are taken for one person's.
-
-    Attributes:
-        similarity: The cosine of two embeddings, in [-1, 1].
-        false_accept_rate: How many of the pairs of different people reach it, a share in [0, 1], as
-            measured; None where nobody measured it.
-    """
-
-    similarity: float
-    false_accept_rate: float | None = None
-
-
-@dataclass(frozen=True)
 class Model:
     """An exported model on disk.
 
@@ -47,7 +35,8 @@ class Model:
         fingerprint: The same of every export of the same weights, so that their embeddings can be
             compared; of no others.
         tasks: By name, the "kind" of each output but the embedding and the "names" of its numbers.
-        threshold: The one that the Evaluator chose; None where there is none.
+        thresholds: Those that `kfer calibrate` found on its user's pairs, and the one that the Evaluator
+            chose; the first is taken where nobody asks for another.
         crop: What of a face's surroundings its training images show.
     """
 
@@ -55,28 +44,51 @@ class Model:
     name: str
     fingerprint: str
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    threshold: Threshold | None = None
+    thresholds: tuple[Threshold, ...] = ()
     crop: Crop = field(default_factory=Crop)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, and what describes it."""
+        return self.path if self.path.is_dir() else self.path.parent
 
     @property
     def expressions(self) -> tuple[str, ...]:
         """The names of the expressions in the order of their probabilities; empty where unknown."""
         return tuple(self.tasks.get(spec.EXPRESSION, {}).get("names", ()))
 
-    def threshold_or(self, similarity: float | None) -> Threshold:
-        """Returns the threshold of a similarity that was asked for, or its own.
+    @property
+    def threshold(self) -> Threshold | None:
+        """The one that is taken where nobody asks for another; None where there is none."""
+        return self.thresholds[0] if self.thresholds else None
+
+    def threshold_or(self, similarity: float | None, false_accept_rate: float | None = None) -> Threshold:
+        """Returns the threshold that is asked for, or the model's own.
+
+        Args:
+            similarity: In [-1, 1]; None where it is not what is asked for.
+            false_accept_rate: The rate that a threshold was chosen for, in [0, 1]; None likewise.
 
         Raises:
-            ValueError: There is neither.
+            ValueError: There is none, or none that was chosen for this rate.
         """
         if similarity is not None:
             return Threshold(similarity)
         if self.threshold is None:
             raise ValueError(
                 f"{self.name} says no threshold: give the similarity, in [-1, 1], from which on two "
-                "faces are one person's"
+                "faces are one person's, or let `kfer calibrate` find it on pairs of pictures"
             )
-        return self.threshold
+        if false_accept_rate is None:
+            return self.threshold
+        for each in self.thresholds:
+            if each.chosen_for == false_accept_rate:
+                return each
+        known = ", ".join(f"{each.chosen_for:g}" for each in self.thresholds if each.chosen_for)
+        raise ValueError(
+            f"{self.name} has no threshold for a false accept rate of {false_accept_rate:g}, but for "
+            f"{known or 'none'}: `kfer calibrate` finds it on pairs of pictures"
+        )
 
 
 def find(model: Path | str | None = None, variant: str | None = None, folder: Path = FOLDER) -> Model:
@@ -178,19 +190,18 @@ def _described(path: Path, folder: Path) -> Model:
     found = _description(folder)
     verification, alignment = found.get("verification"), found.get("alignment", {})
     try:
-        threshold = verification and Threshold(
-            float(verification["threshold"]), verification.get("measured_false_accept_rate")
-        )
+        chosen = (thresholds.of_evaluator(verification),) if verification else ()
         crop = Crop(**alignment)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / _DESCRIPTION} is damaged: {error!r}") from error
     name = f"{found['name']}/{folder.name}" if found.get("name") else path.name
+    fingerprint = found.get("weights") or _digest(path)
     return Model(
         path=path,
         name=name,
-        fingerprint=found.get("weights") or _digest(path),
+        fingerprint=fingerprint,
         tasks=found.get("tasks", {}),
-        threshold=threshold or None,
+        thresholds=(*thresholds.calibrated(folder, fingerprint), *chosen),
         crop=crop,
     )
 

@@ -30,12 +30,16 @@ from kfer.metrics.regression import per_number as per_number
 from kfer.metrics.temperature import as_two_classes as as_two_classes
 from kfer.metrics.temperature import fit_temperature as fit_temperature
 from kfer.metrics.temperature import negative_log_likelihood as negative_log_likelihood
+from kfer.metrics.thresholds import FALSE_ACCEPTS_NEEDED as FALSE_ACCEPTS_NEEDED
+from kfer.metrics.thresholds import ThresholdAtRate as ThresholdAtRate
+from kfer.metrics.thresholds import thresholds_at_rates as thresholds_at_rates
 from kfer.metrics.verification import FoldedAccuracy as FoldedAccuracy
 from kfer.metrics.verification import Roc as Roc
 from kfer.metrics.verification import auc as auc
 from kfer.metrics.verification import best_threshold as best_threshold
 from kfer.metrics.verification import cosine_similarity as cosine_similarity
 from kfer.metrics.verification import equal_error_rate as equal_error_rate
+from kfer.metrics.verification import folds_of as folds_of
 from kfer.metrics.verification import roc as roc
 from kfer.metrics.verification import tar_at_far as tar_at_far
 from kfer.metrics.verification import threshold_at_far as threshold_at_far

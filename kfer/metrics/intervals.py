@@ -15,6 +15,7 @@ from kfer.metrics.bootstrap import Figures, Interval
 from kfer.metrics.classes import confusion_matrix, mean_f1
 from kfer.metrics.multi_label import checked_multi_label, decided
 from kfer.metrics.regression import weighted_figures
+from kfer.metrics.thresholds import accepts
 from kfer.metrics.verification import right_on_held_out_folds
 
 
@@ -175,18 +176,12 @@ def pair_figures(
     right = right_on_held_out_folds(similarities, same, folds)
     in_fold = (np.asarray(folds)[:, np.newaxis] == np.unique(folds)).astype(np.float64)
     right_in_fold = in_fold * right[:, np.newaxis]
-    order = np.argsort(-np.asarray(similarities, np.float64), kind="stable")
-    ordered, genuine = np.asarray(similarities)[order], np.asarray(same, bool)[order]
-    # Where a threshold can lie: behind the last of pairs that are equally similar.
-    ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    rates_of = accepts(similarities, same)[1]
 
     def figures(counts: np.ndarray) -> dict[str, np.ndarray]:
         with np.errstate(invalid="ignore"):
             found = {"accuracy": _row_means((counts @ right_in_fold) / (counts @ in_fold))}
-        by_similarity = counts[:, order]
-        far, tar = (
-            np.cumsum(by_similarity * kind, axis=1)[:, ends] / kind.sum() for kind in (~genuine, genuine)
-        )
+        far, tar = rates_of(counts)
         for rate in false_accept_rates:
             accepted = np.where(far <= rate, tar, 0.0)
             found[f"tar_at_far_{rate:g}"] = accepted.max(axis=1)

@@ -174,6 +174,23 @@ def right_on_held_out_folds(similarities: np.ndarray, same: np.ndarray, folds: n
     return right
 
 
+def folds_of(same: np.ndarray, folds: np.ndarray | None, num_folds: int) -> np.ndarray:
+    """Returns the fold of each pair, int64 [n].
+
+    Args:
+        same: bool [n].
+        folds: int [n], the protocol's own folds. With None, or where a fold is -1, each kind of pair is
+            dealt out in turn.
+        num_folds: Folds where the pairs bring none.
+    """
+    if folds is not None and np.all(np.asarray(folds) >= 0):
+        return np.asarray(folds, np.int64)
+    dealt = np.empty(len(same), np.int64)
+    for kind in (True, False):
+        dealt[same == kind] = np.arange(np.sum(same == kind)) % num_folds
+    return dealt
+
+
 def _checked_pairs(similarities: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     similarities, same = np.asarray(similarities, np.float64), np.asarray(same, bool)
     if similarities.ndim != 1 or similarities.shape != same.shape:

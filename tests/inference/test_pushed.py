@@ -6,7 +6,7 @@ import pytest
 
 from kfer.inference import pushed
 from kfer.inference.alignment import Crop
-from kfer.inference.pushed import Threshold
+from kfer.inference.thresholds import Threshold
 
 DESCRIPTION = {
     "name": "faces",
@@ -64,7 +64,7 @@ def test_a_model_by_its_name_or_place(folder):
 def test_what_is_known_of_it(folder):
     model = pushed.find("faces", folder=folder)
     assert (model.name, model.fingerprint, model.expressions) == ("faces/10", "5e1f", ("calm", "glad"))
-    assert model.threshold == Threshold(0.31, 0.009)
+    assert model.threshold == Threshold(0.31, 0.009, 0.01)
     assert model.crop == Crop(-0.06, 0.07)
     # All exports of one network can be compared.
     assert pushed.find("faces", "int8", folder).fingerprint == model.fingerprint

@@ -86,7 +86,7 @@ def analyzer() -> FaceAnalyzer:
 
 def fake(detector) -> FaceAnalyzer:
     tasks = {"expression": {"kind": "classes", "names": ["happy", "sad"]}}
-    made = FaceAnalyzer(pushed.Model(Path("none"), "colours", "c0", tasks, Threshold(0.5)), detector)
+    made = FaceAnalyzer(pushed.Model(Path("none"), "colours", "c0", tasks, (Threshold(0.5),)), detector)
     made._runner = Colour()
     return made
 

@@ -1,0 +1,192 @@
+"""Finds the thresholds of a model for stated false accept rates, on pairs of your own pictures.
+
+They are written beside the model as thresholds.json; from then on verify, identify and video take the
+one of the first rate, or of another one with --false-accept-rate. PAIRS is a CSV with the columns first,
+second and same, a list in LFW's format (with --images), or a folder with a folder of pictures a person,
+of which pairs are drawn. Take other people than the model was trained on.
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from kfer import files, metrics
+from kfer.commands import YES, options, print_json, print_table
+from kfer.commands.pair_list import PicturePair, read_pairs
+from kfer.inference import images, thresholds
+from kfer.inference.analyzer import FaceAnalyzer
+from kfer.metrics import Interval
+
+_RATES = (0.01, 0.1, 0.001)
+_FOLDS, _RESAMPLES, _BATCH = 10, 1000, 16
+# So many pictures that gave no embedding are named.
+_NAMED = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of this command."""
+    parser.add_argument("pairs", type=Path, metavar="PAIRS", help="a CSV, a list, or a folder of people")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="what the names in PAIRS are relative to"
+    )
+    parser.add_argument(
+        "--false-accept-rates",
+        type=float,
+        nargs="+",
+        default=_RATES,
+        metavar="RATE",
+        help="shares of pairs of different people that may be accepted; the first is what commands take "
+        f"[{' '.join(map(str, _RATES))}]",
+    )
+    parser.add_argument(
+        "--max-pairs", type=int, default=20_000, metavar="N", help="of a folder of people [20000]"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the pairs and the intervals [0]")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing")
+    parser.add_argument("--replace", action="store_true", help="replace thresholds that are there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_strict(parser)
+    options.add_model(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Runs it."""
+    for rate in parsed.false_accept_rates:
+        if not 0 < rate < 1:
+            raise ValueError(f"a false accept rate must be in (0, 1); got {rate:g}")
+    analyzer = options.analyzer_of(parsed)
+    target = analyzer.model.folder / thresholds.FILE
+    if target.exists() and not (parsed.dry_run or parsed.replace):
+        raise FileExistsError(f"{target} exists: --replace makes it anew, --dry-run only measures")
+    pairs = read_pairs(parsed.pairs, parsed.images, parsed.max_pairs, parsed.seed)
+    embeddings, failures = _embeddings(analyzer, pairs, parsed.strict)
+    content = _measured(pairs, embeddings, parsed.false_accept_rates, parsed.seed)
+    content = {
+        "model": analyzer.model.name,
+        "weights": analyzer.model.fingerprint,
+        "export": analyzer.model.path.name,
+        "detector": parsed.detector,
+        "crop": dataclasses.asdict(analyzer.crop),
+        "pairs": str(parsed.pairs),
+        "seed": parsed.seed,
+        **content,
+        "failures": failures,
+    }
+    if not parsed.dry_run:
+        files.write_json(target, content)
+    if parsed.json:
+        print_json(content)
+    else:
+        _print(content)
+        print(f"\nnothing was written to {target}" if parsed.dry_run else f"\nwritten to {target}")
+    return YES
+
+
+def _embeddings(
+    analyzer: FaceAnalyzer, pairs: Sequence[PicturePair], strict: bool
+) -> tuple[dict[Path, np.ndarray], dict[str, str]]:
+    """The embedding of each picture's largest face, and why there is none of the others."""
+    paths = sorted({path for pair in pairs for path in (pair.first, pair.second)})
+    found: dict[Path, np.ndarray] = {}
+    failures: dict[str, str] = {}
+    with tqdm(total=len(paths), unit="picture", file=sys.stderr) as progress:
+        for start in range(0, len(paths), _BATCH):
+            batch = paths[start : start + _BATCH]
+            read = {}
+            for path in batch:
+                try:
+                    read[path] = images.read(path)
+                except (OSError, ValueError) as error:
+                    failures[str(path)] = str(error)
+            for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
+                if not faces:
+                    failures[str(path)] = f"{path} shows no face that the detector finds"
+                elif strict and len(faces) > 1:
+                    failures[str(path)] = f"{path} shows {len(faces)} faces; one is expected"
+                else:
+                    found[path] = analyzer.embedding_of(faces[0])
+            progress.update(len(batch))
+    return found, failures
+
+
+def _measured(
+    pairs: Sequence[PicturePair],
+    embeddings: Mapping[Path, np.ndarray],
+    rates: Sequence[float],
+    seed: int,
+) -> dict[str, Any]:
+    """What the pairs say whose pictures both have an embedding."""
+    kept = [pair for pair in pairs if pair.first in embeddings and pair.second in embeddings]
+    same = np.array([pair.same for pair in kept], bool)
+    num_genuine, num_impostor = int(same.sum()), int((~same).sum())
+    if min(num_genuine, num_impostor) < 2:
+        raise ValueError(
+            "expected two pairs of one person and two of two people at least; of those whose faces were "
+            f"found {num_genuine} are of one person, {num_impostor} of two"
+        )
+    first, second = (
+        np.stack([embeddings[path] for path in side])
+        for side in zip(*((pair.first, pair.second) for pair in kept), strict=True)
+    )
+    similarities = metrics.cosine_similarity(first, second)
+    folds = metrics.folds_of(same, None, min(_FOLDS, num_genuine, num_impostor))
+    found = metrics.thresholds_at_rates(similarities, same, rates, _RESAMPLES, seed)
+    curve = metrics.roc(similarities, same)
+    return {
+        "num_genuine": num_genuine,
+        "num_impostor": num_impostor,
+        "num_left_out": len(pairs) - len(kept),
+        "accuracy": metrics.verification_accuracy(similarities, same, folds).mean,
+        "auc": metrics.auc(curve),
+        "equal_error_rate": metrics.equal_error_rate(curve),
+        "thresholds": [dataclasses.asdict(each) for each in found],
+    }
+
+
+def _print(content: Mapping[str, Any]) -> None:
+    left_out = content["num_left_out"]
+    print(
+        f"{content['model']}: {content['num_genuine']:,} pairs of one person, "
+        f"{content['num_impostor']:,} of two" + (f"; {left_out:,} left out" if left_out else "")
+    )
+    for reason in list(content["failures"].values())[:_NAMED]:
+        print(f"kfer calibrate: {reason}", file=sys.stderr)
+    if len(content["failures"]) > _NAMED:
+        print(f"kfer calibrate: and {len(content['failures']) - _NAMED} more", file=sys.stderr)
+    print(
+        f"accuracy over folds {content['accuracy']:.3f}, AUC {content['auc']:.3f}, "
+        f"equal error rate {content['equal_error_rate']:.3f}\n"
+    )
+    rows = []
+    default = content["thresholds"][0]["false_accept_rate"]
+    for each in sorted(content["thresholds"], key=lambda each: -each["false_accept_rate"]):
+        rate = each["false_accept_rate"]
+        needed = int(np.ceil(metrics.FALSE_ACCEPTS_NEEDED / rate))
+        notes = ["the default"] if rate == default else []
+        if not each["reliable"]:
+            notes.append(f"unsure: needs {needed:,} pairs of two people")
+        rows.append(
+            [
+                f"{rate:g}",
+                *_with_interval(each["threshold"]),
+                *_with_interval(each["true_accept_rate"]),
+                *_with_interval(each["measured_false_accept_rate"], 4),
+                "; ".join(notes),
+            ]
+        )
+    headings = ["false accepts", "threshold", "95 %", "true accepts", "95 %", "as measured", "95 %", ""]
+    print_table(headings, rows)
+
+
+def _with_interval(content: Mapping[str, float], decimals: int = 3) -> tuple[str, str]:
+    interval = Interval(**content)
+    return (
+        f"{interval.value:.{decimals}f}",
+        f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}",
+    )

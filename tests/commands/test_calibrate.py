@@ -1,0 +1,151 @@
+"""`kfer calibrate`: thresholds from a user's own pairs, and what other commands make of them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from disc_faces import Discs, push_model, scene
+from PIL import Image
+
+from kfer import commands
+from kfer.commands.pair_list import read_pairs
+from kfer.inference import detection, pushed, thresholds
+
+PEOPLE = ("red", "green", "blue")
+
+
+@pytest.fixture
+def user(tmp_path, monkeypatch) -> Path:
+    """A folder with a model, and one with three pictures a person."""
+    push_model(tmp_path / "saved_models")
+    for person in PEOPLE:
+        (tmp_path / "people" / person).mkdir(parents=True)
+        for number in range(3):
+            pixels = scene((person, 100, 100 + 20 * number, 30 + number))
+            Image.fromarray(pixels).save(tmp_path / "people" / person / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(detection, "load", lambda *arguments, **settings: Discs())
+    return tmp_path
+
+
+def run(capsys, command: str, *arguments: str) -> tuple[int, str, str]:
+    code = commands.run(command, arguments)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def write_pairs(rows, path="people/pairs.csv", columns=("first", "second", "same")) -> str:
+    with Path(path).open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    return path
+
+
+def test_thresholds_of_a_folder_of_people(user, capsys):
+    place = user / "saved_models" / "discs" / "1"
+    code, said, errors = run(capsys, "calibrate", "people", "--false-accept-rates", "0.2", "0.5")
+    assert code == 0, errors
+    # Three pictures of three people: 9 pairs of one person, and as many of two as are drawn.
+    assert said.startswith(
+        "discs/1: 9 pairs of one person, 9 of two\naccuracy over folds 1.000, AUC 1.000"
+    )
+    assert "unsure: needs 50 pairs of two people" in said and str(place.relative_to(user)) in said
+    model = pushed.find()
+    assert [each.chosen_for for each in model.thresholds] == [0.2, 0.5, None]
+    assert model.threshold == model.thresholds[0]
+    # Nobody is taken for another, and the threshold lies between what was seen of both kinds.
+    content = json.loads((place / thresholds.FILE).read_text())
+    first = content["thresholds"][0]
+    assert first["true_accept_rate"]["value"] == 1.0 and not first["reliable"]
+    assert model.threshold.false_accept_rate <= 0.2 and -1 < model.threshold.similarity < 1
+    assert (content["weights"], content["detector"], content["num_left_out"]) == ("d15c", "mtcnn", 0)
+
+
+def test_other_commands_take_them(user, capsys):
+    run(capsys, "calibrate", "people", "--false-accept-rates", "0.2", "0.9")
+    strict, loose = (each.similarity for each in pushed.find().thresholds[:2])
+    pair = ("people/red/0.png", "people/green/0.png", "--json")
+    found = json.loads(run(capsys, "verify", *pair)[1])
+    assert (found["threshold"], found["verified"]) == (strict, False)
+    code, said, _ = run(capsys, "verify", *pair, "--false-accept-rate", "0.9")
+    assert json.loads(said)["threshold"] == loose < strict
+    code, _, errors = run(capsys, "verify", *pair, "--false-accept-rate", "0.3")
+    assert code == 2 and "no threshold for a false accept rate of 0.3, but for 0.2, 0.9" in errors
+
+
+def test_what_is_there_is_not_replaced_unless_asked(user, capsys):
+    assert run(capsys, "calibrate", "people")[0] == 0
+    path = pushed.find().folder / thresholds.FILE
+    before = path.read_text()
+    code, said, errors = run(capsys, "calibrate", "people", "--false-accept-rates", "0.3")
+    assert code == 2 and "thresholds.json exists: --replace makes it anew" in errors
+    code, said, _ = run(
+        capsys, "calibrate", "people", "--false-accept-rates", "0.3", "--dry-run", "--json"
+    )
+    assert code == 0 and json.loads(said)["thresholds"][0]["false_accept_rate"] == 0.3
+    assert path.read_text() == before
+    assert run(capsys, "calibrate", "people", "--false-accept-rates", "0.3", "--replace")[0] == 0
+    assert pushed.find().threshold.chosen_for == 0.3
+
+
+def test_pairs_of_a_csv_whose_pictures_cannot_all_be_used(user, capsys):
+    Image.fromarray(scene()).save("people/nobody.png")
+    Path("people/text.jpg").write_text("no picture")
+    both = [f"red/{n}.png" for n in range(3)], [f"green/{n}.png" for n in range(3)]
+    rows = [(a, b, 1) for own in both for a, b in (own[:2], own[1:])]
+    rows += [(a, b, "no") for a, b in zip(*both, strict=True)]
+    rows += [("red/0.png", "nobody.png", 0), ("text.jpg", "red/1.png", 0)]
+    code, said, errors = run(capsys, "calibrate", write_pairs(rows))
+    assert code == 0 and "4 pairs of one person, 3 of two; 2 left out" in said
+    assert "people/nobody.png shows no face" in errors and "people/text.jpg is no picture" in errors
+
+
+def test_pairs_in_the_format_of_lfw(user):
+    for person in PEOPLE:
+        folder = Path("lfw") / person
+        folder.mkdir(parents=True)
+        for number in range(2):
+            # As `kfer align` writes them.
+            Image.fromarray(scene()).save(folder / f"{person}_{number + 1:04d}.png")
+    Path("pairs.txt").write_text("2\nred\t1\t2\ngreen\t1\t2\nred\t1\tblue\t2\nblue\t1\tgreen\t1\n")
+    found = read_pairs(Path("pairs.txt"), Path("lfw"), 0, 0)
+    assert [pair.same for pair in found] == [True, True, False, False]
+    assert found[2].second == Path("lfw/blue/blue_0002.png")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "words"),
+    [
+        ([("red/0.png", "red/1.png", "perhaps")], None, "line 2: same must be 1 or 0; got 'perhaps'"),
+        ([("red/0.png", "red/9.png", "1")], None, "red/9.png, which is not there"),
+        ([("red/0.png", "red/1.png", "1")], None, "1 are of one person, 0 of two"),
+        ([("red/0.png", "red/1.png")], ("a", "b"), r"has the columns ['a', 'b']. Pairs are a CSV"),
+    ],
+)
+def test_pairs_that_cannot_be_used(user, capsys, rows, columns, words):
+    code, _, errors = run(
+        capsys, "calibrate", write_pairs(rows, columns=columns or ("first", "second", "same"))
+    )
+    assert code == 2 and words in errors
+    assert not (pushed.find().folder / thresholds.FILE).exists()
+
+
+def test_other_arguments_that_are_wrong(user, capsys):
+    assert (
+        "must be in (0, 1); got 1" in run(capsys, "calibrate", "people", "--false-accept-rates", "1")[2]
+    )
+    Path("pairs.txt").write_text("1\n")
+    assert "--images is not given" in run(capsys, "calibrate", "pairs.txt")[2]
+    Path("empty").mkdir()
+    assert "there is no picture in the folders of empty" in run(capsys, "calibrate", "empty")[2]
+
+
+def test_thresholds_that_are_damaged_or_another_models(user):
+    path = pushed.find().folder / thresholds.FILE
+    for content in ("{", "[]", '{"weights": "d15c"}', '{"weights": "d15c", "thresholds": [{}]}'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"thresholds\.json is damaged"):
+            pushed.find()
+    path.write_text('{"weights": "other", "thresholds": []}')
+    with pytest.raises(ValueError, match="the thresholds of another model: delete it"):
+        pushed.find()
