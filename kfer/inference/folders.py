@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from kfer import files
 from kfer.inference import alignment, detection, images
 from kfer.inference.alignment import Crop
+from kfer.inference.face import Detection
 
 _SETTINGS, _NOT_FOUND = "alignment.json", "not_found.csv"
-# So many pictures are handed to a process at once.
-_CHUNK = 8
+# So many pictures are handed to a process at once, and to the detector.
+_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -135,17 +137,20 @@ def _aligned(
 ) -> Iterator[Outcome]:
     if not paths:
         return
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     if workers == 1:
         _start(source, target, settings)
-        yield from map(_align_one, paths)
+        for chunk in chunks:
+            yield from _align_some(chunk)
         return
     # Not forked: TensorFlow's threads do not survive that.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        min(workers, len(paths)), context, _start, (source, target, settings, True)
+        min(workers, len(chunks)), context, _start, (source, target, settings, True)
     ) as pool:
         try:
-            yield from pool.map(_align_one, paths, chunksize=_CHUNK)
+            for outcomes in pool.map(_align_some, chunks):
+                yield from outcomes
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -165,22 +170,31 @@ def _start(source: Path, target: Path, settings: AlignmentSettings, alone: bool 
     _work.update(source=source, target=target, settings=settings, detector=detector)
 
 
-def _align_one(path: Path) -> Outcome:
+def _align_some(paths: list[Path]) -> list[Outcome]:
+    """Of pictures that share a pass of the detector."""
+    pictures, reasons = {}, {}
+    for path in paths:
+        try:
+            pictures[path] = images.read(_work["source"] / path)
+        except (OSError, ValueError) as error:
+            reasons[path] = str(error)
+    found = _work["detector"].detect(list(pictures.values()))
+    for (path, picture), faces in zip(pictures.items(), found, strict=True):
+        if faces:
+            _write(path, picture, faces[0])
+        else:
+            reasons[path] = "no face"
+    return [Outcome(path, reasons.get(path, "")) for path in paths]
+
+
+def _write(path: Path, picture: np.ndarray, face: Detection) -> None:
     settings: AlignmentSettings = _work["settings"]
-    try:
-        picture = images.read(_work["source"] / path)
-    except (OSError, ValueError) as error:
-        return Outcome(path, str(error))
-    faces = _work["detector"].detect([picture])[0]
-    if not faces:
-        return Outcome(path, "no face")
-    face = _face_of(_work["target"], path)
-    face.parent.mkdir(parents=True, exist_ok=True)
-    partial = face.with_name(f".{face.name}.{os.getpid()}.partial")
-    aligned = alignment.align(picture, faces[0], settings.crop, settings.size)
+    target = _face_of(_work["target"], path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    aligned = alignment.align(picture, face, settings.crop, settings.size)
     Image.fromarray(aligned).save(partial, "PNG")
-    partial.replace(face)
-    return Outcome(path, "")
+    partial.replace(target)
 
 
 def _face_of(target: Path, path: Path) -> Path:

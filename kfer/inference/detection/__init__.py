@@ -47,12 +47,23 @@ class Detector(abc.ABC):
         """Returns the faces in each picture, the largest first.
 
         Args:
-            images: RGB uint8 `[height, width, 3]` each, of any sizes.
+            images: RGB uint8 `[height, width, 3]` each, of any sizes; those of one size share a pass
+                where the detector can do that.
         """
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            alike.setdefault(image.shape, []).append(index)
+        found: dict[int, list[Detection]] = {}
+        for indices in alike.values():
+            found |= zip(indices, self._detect_alike([images[index] for index in indices]), strict=True)
         return [
-            sorted(filter(self._is_large, self._detect_one(image)), key=_area, reverse=True)
-            for image in images
+            sorted(filter(self._is_large, found[index]), key=_area, reverse=True)
+            for index in range(len(images))
         ]
+
+    def _detect_alike(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """The faces in pictures of one size, in any order."""
+        return [self._detect_one(image) for image in images]
 
     @abc.abstractmethod
     def _detect_one(self, image: np.ndarray) -> list[Detection]:

@@ -6,6 +6,7 @@ the package's first scale wants.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -18,6 +19,8 @@ from kfer.inference.face import Detection
 _FACE = 20
 # Smaller pictures have no second scale, which the package takes for granted.
 _LEAST_SIDE = 48
+# Pictures share a pass up to so many, which bounds its memory to some hundred MB.
+_MOST_PIXELS = 2_000_000
 
 
 class MTCNN(Detector):
@@ -33,22 +36,34 @@ class MTCNN(Detector):
         self._lock = threading.Lock()
 
     def _detect_one(self, image: np.ndarray) -> list[Detection]:
-        shorter = min(image.shape[:2])
-        scale = max(min(1.0, _FACE / self.smallest(image)), _LEAST_SIDE / shorter)
-        height, width = (round(side * scale) for side in image.shape[:2])
+        return self._detect_alike([image])[0]
+
+    def _detect_alike(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        shape = images[0].shape[:2]
+        scale = max(min(1.0, _FACE / self.smallest(images[0])), _LEAST_SIDE / min(shape))
+        height, width = (round(side * scale) for side in shape)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = cv2.resize(image, (width, height), interpolation=method)
-        with self._lock:
-            # As numbers: its dictionaries have whole pixels, of the smaller picture.
-            found = self._networks.detect_faces(
-                small,
-                fit_to_image=False,
-                box_format="xyxy",
-                output_type="numpy",
-                min_face_size=_FACE,
-                threshold_onet=self.least_score,
-            )
-        return [_detection(row, np.array([height, width]) / image.shape[:2]) for row in found]
+        at_once = max(_MOST_PIXELS // (height * width), 1)
+        found: list[list[Detection]] = [[] for _ in images]
+        for start in range(0, len(images), at_once):
+            small = [
+                cv2.resize(image, (width, height), interpolation=method)
+                for image in images[start : start + at_once]
+            ]
+            with self._lock:
+                # As numbers: its dictionaries have whole pixels, of the smaller picture.
+                rows = self._networks.detect_faces(
+                    small,
+                    fit_to_image=False,
+                    box_format="xyxy",
+                    output_type="numpy",
+                    min_face_size=_FACE,
+                    threshold_onet=self.least_score,
+                )
+            for row in rows:
+                face = _detection(row, np.array([height, width]) / shape)
+                found[start + int(row[0])].append(face)
+        return found
 
 
 def _detection(row: np.ndarray, scale: np.ndarray) -> Detection:
