@@ -23,6 +23,7 @@ COMMANDS = {
     "align": "cut the faces out of a folder of pictures, as a dataset to train on",
     "calibrate": "find thresholds for stated false accept rates on pairs of your own pictures",
     "models": "list the models that were pushed",
+    "report": "say how good a model is, its exports and its thresholds",
 }
 
 #: What scripts can rely on: what was asked is so, is not so, could not be found out.

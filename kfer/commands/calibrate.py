@@ -19,7 +19,8 @@ from tqdm import tqdm
 from kfer import files, metrics
 from kfer.commands import YES, options, print_json, print_table
 from kfer.commands.pair_list import PicturePair, read_pairs
-from kfer.inference import images, thresholds
+from kfer.inference import images
+from kfer.inference import thresholds as thresholds_file
 from kfer.inference.analyzer import FaceAnalyzer
 from kfer.metrics import Interval
 
@@ -61,7 +62,7 @@ def run(parsed: argparse.Namespace) -> int:
         if not 0 < rate < 1:
             raise ValueError(f"a false accept rate must be in (0, 1); got {rate:g}")
     analyzer = options.analyzer_of(parsed)
-    target = analyzer.model.folder / thresholds.FILE
+    target = analyzer.model.folder / thresholds_file.FILE
     if target.exists() and not (parsed.dry_run or parsed.replace):
         raise FileExistsError(f"{target} exists: --replace makes it anew, --dry-run only measures")
     pairs = read_pairs(parsed.pairs, parsed.images, parsed.max_pairs, parsed.seed)
@@ -163,9 +164,14 @@ def _print(content: Mapping[str, Any]) -> None:
         f"accuracy over folds {content['accuracy']:.3f}, AUC {content['auc']:.3f}, "
         f"equal error rate {content['equal_error_rate']:.3f}\n"
     )
+    print_thresholds(content["thresholds"])
+
+
+def print_thresholds(thresholds: Sequence[Mapping[str, Any]]) -> None:
+    """Prints a table of thresholds as they are written beside a model, the first of which is taken."""
     rows = []
-    default = content["thresholds"][0]["false_accept_rate"]
-    for each in sorted(content["thresholds"], key=lambda each: -each["false_accept_rate"]):
+    default = thresholds[0]["false_accept_rate"]
+    for each in sorted(thresholds, key=lambda each: -each["false_accept_rate"]):
         rate = each["false_accept_rate"]
         needed = int(np.ceil(metrics.FALSE_ACCEPTS_NEEDED / rate))
         notes = ["the default"] if rate == default else []
@@ -180,7 +186,7 @@ def _print(content: Mapping[str, Any]) -> None:
                 "; ".join(notes),
             ]
         )
-    headings = ["false accepts", "threshold", "95 %", "true accepts", "95 %", "as measured", "95 %", ""]
+    headings = ["asked rate", "threshold", "95 %", "true accepts", "95 %", "false accepts", "95 %", ""]
     print_table(headings, rows)
 
 

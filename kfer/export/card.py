@@ -115,11 +115,28 @@ def write_card(
     path.write_text(text + "\n", encoding="utf-8")
 
 
+def figures_of(evaluation: Mapping[str, Any], tasks: Tasks) -> list[dict[str, Any]]:
+    """Returns the figures that have an interval: `task`, `figure`, `value`, `low`, `high` and `on`.
+
+    Args:
+        evaluation: The Evaluator's report.
+        tasks: By name, what the network says of an image.
+    """
+    return [
+        {
+            "task": task,
+            "figure": figure,
+            **{name: interval[name] for name in ("value", "low", "high")},
+            "on": _judged_on(found, tasks.get(task)),
+        }
+        for task, found in evaluation.get("tasks", {}).items()
+        for figure, interval in found.get("intervals", {}).items()
+    ]
+
+
 def _figures(evaluation: Mapping[str, Any], tasks: Tasks) -> Iterable[Sequence[str]]:
-    for task, found in evaluation.get("tasks", {}).items():
-        count = _judged_on(found, tasks.get(task))
-        for figure, interval in found.get("intervals", {}).items():
-            yield task, _title(figure), _number(interval["value"]), _interval(interval), count
+    for each in figures_of(evaluation, tasks):
+        yield each["task"], _title(each["figure"]), _number(each["value"]), _interval(each), each["on"]
 
 
 def _judged_on(found: Mapping[str, Any], task: TaskSettings | None) -> str:

@@ -47,6 +47,7 @@ def write_model_json(
     alignment: Mapping[str, float],
     verification: Mapping[str, Any] | None,
     metrics: Mapping[str, Any],
+    figures: Sequence[Mapping[str, Any]],
     parity: Mapping[str, Mapping[str, Any]],
     sources: Mapping[str, int],
     datasets: Mapping[str, str],
@@ -74,6 +75,7 @@ def write_model_json(
         alignment: What the network's images show around a face, as `kfer.inference.Crop` takes it.
         verification: The Evaluator's threshold, and how it was chosen; None without that task.
         metrics: The Evaluator's figures.
+        figures: Those with an interval, from `figures_of`.
         parity: The `parity_report` of each export.
         sources: Training images by the name of their source.
         datasets: By the same names, the dataset's name and version.
@@ -108,6 +110,7 @@ def write_model_json(
         "datasets": dict(datasets),
         "verification": verification,
         "metrics": metrics,
+        "figures": list(figures),
         "parity": parity,
         "files": {
             name: {**_fingerprint(folder / name), **contents.get(name, {})}

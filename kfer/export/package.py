@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kfer import spec
 from kfer.export import choice, flatbuffer, parity
-from kfer.export.card import write_card
+from kfer.export.card import figures_of, write_card
 from kfer.export.description import write_labels, write_model_json
 from kfer.export.fresh import run_in_fresh_process
 from kfer.export.golden import golden_images, write_golden
@@ -141,6 +141,7 @@ def write_model(
         alignment={"margin": settings.face_margin, "shift": settings.face_shift},
         verification=evaluation["threshold"],
         metrics=evaluation["metrics"],
+        figures=figures_of(evaluation, tasks),
         parity=reports,
         sources=trained_on,
         datasets=sources,

@@ -129,7 +129,7 @@ def find(model: Path | str | None = None, variant: str | None = None, folder: Pa
 def all_models(folder: Path = FOLDER) -> list[tuple[Path, dict[str, Any]]]:
     """Returns the versions in a folder and what describes them, the last that was pushed first."""
     versions = sorted(_versions_of_all(folder), key=_pushed_at, reverse=True)
-    return [(version, _description(version)) for version in versions]
+    return [(version, description(version)) for version in versions]
 
 
 def _versions_of_all(folder: Path) -> list[Path]:
@@ -173,7 +173,12 @@ def _export(version: Path, variant: str | None) -> Path:
     return files[variant]
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def description(folder: Path) -> dict[str, Any]:
+    """Returns what describes a version; nothing where nothing does.
+
+    Raises:
+        ValueError: It is damaged.
+    """
     file = folder / _DESCRIPTION
     if not file.is_file():
         return {}
@@ -187,7 +192,7 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _described(path: Path, folder: Path) -> Model:
-    found = _description(folder)
+    found = description(folder)
     verification, alignment = found.get("verification"), found.get("alignment", {})
     try:
         chosen = (thresholds.of_evaluator(verification),) if verification else ()

@@ -28,6 +28,7 @@ def describe(path, **changes):
         "alignment": {"margin": -0.06, "shift": 0.07},
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
+        "figures": [{"task": "expression", "figure": "accuracy", "value": 0.9, "low": 0.8, "high": 1.0}],
         "parity": {"float32": {"max_probability_difference": 1e-6}},
         "sources": {"drawn": 20},
         "datasets": {"drawn": "kfer_drawn/1.0.0"},
@@ -79,6 +80,7 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
         "datasets": {"drawn": "kfer_drawn/1.0.0"},
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
+        "figures": [{"task": "expression", "figure": "accuracy", "value": 0.9, "low": 0.8, "high": 1.0}],
         "parity": {"float32": {"max_probability_difference": 1e-6}},
         "files": {
             "int8.tflite": {
