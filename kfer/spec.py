@@ -12,6 +12,14 @@ IMAGE_B = "image_b"
 SAME = "same"
 FOLD = "fold"
 
+# A clip is frames in time, an example of its own kind, with the labels of the whole and of each frame.
+CLIP = "clip"
+FRAME_RATE = "frame_rate"
+FRAME_EXPRESSION = "frame_expression"
+SOUND = "sound"
+#: Of sound in examples, samples a second.
+SAMPLE_RATE = 16_000
+
 #: The label of a task that a source says nothing about. Losses and metrics skip it.
 MISSING_LABEL = -1
 
