@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kfer.inference.gallery import GalleryError as GalleryError
     from kfer.inference.gallery import Match as Match
     from kfer.inference.images import ImageError as ImageError
+    from kfer.inference.landmarks import DenseFace as DenseFace
+    from kfer.inference.landmarks import DenseLandmarks as DenseLandmarks
     from kfer.inference.pushed import Model as Model
     from kfer.inference.quality import Quality as Quality
     from kfer.inference.runtime import Runner as Runner
@@ -40,6 +42,8 @@ _MODULES = {
     "GalleryError": "gallery",
     "Match": "gallery",
     "ImageError": "images",
+    "DenseFace": "landmarks",
+    "DenseLandmarks": "landmarks",
     "Model": "pushed",
     "Threshold": "thresholds",
     "Quality": "quality",

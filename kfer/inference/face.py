@@ -17,11 +17,14 @@ class Detection:
         landmarks: float32 `[5, 2]`: y, x in pixels, in the order of `LANDMARKS`; None where the picture
             was taken to be a face.
         score: How sure the detector is, in [0, 1].
+        dense_landmarks: float32 `[468, 3]`: y, x, z in pixels, as `kfer.inference.DenseFace` has them,
+            where the five come from those; else None.
     """
 
     box: np.ndarray
     landmarks: np.ndarray | None
     score: float
+    dense_landmarks: np.ndarray | None = None
 
     @property
     def area(self) -> float:
