@@ -54,6 +54,7 @@ def run(parsed: argparse.Namespace) -> int:
         smallest_face=parsed.smallest_face,
         least_score=parsed.least_score,
         weights=str(parsed.detector_weights) if parsed.detector_weights else None,
+        landmarks=parsed.landmarks,
     )
     found = missing = 0
     outcomes = align_folder(parsed.folder, parsed.target, settings, parsed.workers)

@@ -9,6 +9,7 @@ from kfer.files import check_new
 from kfer.inference.alignment import Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.detection import DETECTORS
+from kfer.inference.landmarks import SOURCES
 from kfer.inference.pushed import Model
 from kfer.inference.records import face_content
 from kfer.inference.thresholds import Threshold
@@ -41,6 +42,13 @@ def add_detection(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--least-score", type=float, metavar="SHARE", help="leave out less sure detections"
+    )
+    group.add_argument(
+        "--landmarks",
+        choices=SOURCES,
+        default="detector",
+        help="by which eyes, nose and mouth faces are aligned: the detector's, or those among 468 points "
+        'of each face (dense; pip install "kfer[blazeface]") [detector]',
     )
     group.add_argument(
         "--turned", action="store_true", help="where no face is found, try the picture lying on its side"
@@ -122,6 +130,7 @@ def detector_settings(options: argparse.Namespace) -> dict[str, Any]:
         "smallest_face": options.smallest_face,
         "least_score": options.least_score,
         "turned": options.turned,
+        "landmarks": options.landmarks,
     }
 
 

@@ -14,6 +14,7 @@ from kfer.inference import alignment, detection, images, pushed, quality, runtim
 from kfer.inference.alignment import Crop
 from kfer.inference.face import Detection
 from kfer.inference.images import ImageSource
+from kfer.inference.landmarks import DenseLandmarks, check_source
 from kfer.inference.pushed import Model
 from kfer.inference.quality import Quality
 from kfer.inference.thresholds import Threshold
@@ -44,6 +45,8 @@ class Face:
         embedding: float32 `[embedding_size]` of length 1; None where the model has none.
         outputs: What the model says of its further tasks by name, float32 `[k]` each.
         aligned: RGB uint8 `[112, 112, 3]`: what the model saw.
+        dense_landmarks: float32 `[468, 3]`: y, x, z in pixels, as `kfer.inference.DenseFace` has them;
+            None where they were not asked for or not found.
     """
 
     box: np.ndarray
@@ -54,6 +57,7 @@ class Face:
     embedding: np.ndarray | None
     outputs: dict[str, np.ndarray]
     aligned: np.ndarray
+    dense_landmarks: np.ndarray | None = None
 
     @property
     def expression(self) -> str | None:
@@ -63,7 +67,7 @@ class Face:
     @property
     def detection(self) -> Detection:
         """Where it is."""
-        return Detection(self.box, self.landmarks, self.score)
+        return Detection(self.box, self.landmarks, self.score, self.dense_landmarks)
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,11 @@ class FaceAnalyzer:
             the picture's longer side.
         least_score: In (0, 1): surer than this a detection must be; None for the detector's own.
         weights: The ONNX file of the detector "yunet".
+        landmarks: "detector", or "dense" to take the five landmarks of each face that is found from 468
+            points, where those are sure.
 
     Raises:
-        ValueError: There is no such detector, or a number is out of its range.
+        ValueError: There is no such detector or landmarks, or a number is out of its range.
     """
 
     def __init__(
@@ -117,10 +123,12 @@ class FaceAnalyzer:
         smallest_face: float | None = None,
         least_score: float | None = None,
         weights: Path | str | None = None,
+        landmarks: str = "detector",
     ) -> None:
         if isinstance(detector, str) and detector not in detection.DETECTORS:
             known = ", ".join(detection.DETECTORS)
             raise ValueError(f"the detector must be among {known}; got {detector!r}")
+        check_source(landmarks)
         self.model = model
         self.crop = crop or model.crop
         self._turned = turned
@@ -131,6 +139,8 @@ class FaceAnalyzer:
             "weights": weights,
         }
         self._detector: detection.Detector | None = None if isinstance(detector, str) else detector
+        self._landmarks = landmarks
+        self._dense: DenseLandmarks | None = None
         self._runner: runtime.Runner | None = None
         self._loading, self._running = threading.Lock(), threading.Lock()
 
@@ -207,6 +217,12 @@ class FaceAnalyzer:
         if self._turned:
             found = [
                 faces or _in_turns(detector, picture)
+                for faces, picture in zip(found, pictures, strict=True)
+            ]
+        if self._landmarks == "dense":
+            dense = self._loaded_dense()
+            found = [
+                [dense.refined(picture, face) for face in faces]
                 for faces, picture in zip(found, pictures, strict=True)
             ]
         return found
@@ -307,6 +323,7 @@ class FaceAnalyzer:
             embedding=embedding,
             outputs=further,
             aligned=aligned,
+            dense_landmarks=found.dense_landmarks,
         )
 
     def _loaded_detector(self) -> detection.Detector:
@@ -314,6 +331,12 @@ class FaceAnalyzer:
             if self._detector is None:
                 self._detector = detection.load(str(self._detector_name), **self._detector_settings)
             return self._detector
+
+    def _loaded_dense(self) -> DenseLandmarks:
+        with self._loading:
+            if self._dense is None:
+                self._dense = DenseLandmarks()
+            return self._dense
 
     def _loaded_runner(self) -> runtime.Runner:
         with self._loading:

@@ -17,6 +17,7 @@ from kfer import files
 from kfer.inference import alignment, detection, images
 from kfer.inference.alignment import Crop
 from kfer.inference.face import Detection
+from kfer.inference.landmarks import DenseLandmarks, check_source
 
 _SETTINGS, _NOT_FOUND = "alignment.json", "not_found.csv"
 # So many pictures are handed to a process at once, and to the detector.
@@ -34,6 +35,7 @@ class AlignmentSettings:
         smallest_face: Smaller faces are left out, in pixels; None for none.
         least_score: In (0, 1): less sure detections are left out; None for the detector's own.
         weights: The file of the detector "yunet".
+        landmarks: Where the five landmarks come from: "detector" or "dense", as of a `FaceAnalyzer`.
     """
 
     crop: Crop = dataclasses.field(default_factory=Crop)
@@ -42,10 +44,12 @@ class AlignmentSettings:
     smallest_face: float | None = None
     least_score: float | None = None
     weights: str | None = None
+    landmarks: str = "detector"
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
             raise ValueError(f"size must be in [8, 1024] pixels; got {self.size!r}")
+        check_source(self.landmarks)
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,16 @@ def _check_names(paths: list[Path]) -> None:
 def _keep_settings(target: Path, settings: AlignmentSettings) -> None:
     """Writes how faces are cut, or checks that those that are there were cut so."""
     path = target / _SETTINGS
-    content = json.loads(json.dumps(dataclasses.asdict(settings)))
+    content, usual = (
+        json.loads(json.dumps(dataclasses.asdict(each))) for each in (settings, AlignmentSettings())
+    )
     if not path.exists():
         target.mkdir(parents=True, exist_ok=True)
         files.write_json(path, content)
         return
     known = files.read_json(path, "take another folder for the faces")
-    changed = [key for key in content if known.get(key) != content[key]]
+    # A setting that kfer did not have yet when the faces were cut was what it is by default.
+    changed = [key for key in content if known.get(key, usual[key]) != content[key]]
     if changed:
         raise ValueError(
             f"the faces in {target} were cut with another {', '.join(changed)}: take another folder, "
@@ -155,7 +162,7 @@ def _aligned(
             pool.shutdown(cancel_futures=True)
 
 
-# Of a worker: the folders, the settings and the detector.
+# Of a worker: the folders, the settings, the detector, and what finds dense landmarks or None.
 _work: dict[str, Any] = {}
 
 
@@ -167,7 +174,8 @@ def _start(source: Path, target: Path, settings: AlignmentSettings, alone: bool 
     detector = detection.load(
         settings.detector, settings.smallest_face, settings.least_score, settings.weights
     )
-    _work.update(source=source, target=target, settings=settings, detector=detector)
+    dense = DenseLandmarks() if settings.landmarks == "dense" else None
+    _work.update(source=source, target=target, settings=settings, detector=detector, dense=dense)
 
 
 def _align_some(paths: list[Path]) -> list[Outcome]:
@@ -189,6 +197,8 @@ def _align_some(paths: list[Path]) -> list[Outcome]:
 
 def _write(path: Path, picture: np.ndarray, face: Detection) -> None:
     settings: AlignmentSettings = _work["settings"]
+    if _work["dense"]:
+        face = _work["dense"].refined(picture, face)
     target = _face_of(_work["target"], path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")

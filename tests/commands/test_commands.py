@@ -245,6 +245,28 @@ def test_faces_of_a_folder_are_aligned(user, capsys):
     assert code == 2 and "the faces in faces were cut with another crop: take another folder" in errors
 
 
+def test_faces_of_a_folder_are_aligned_by_dense_landmarks(user, capsys, monkeypatch):
+    from kfer.datasets import drawing
+    from kfer.inference.detection import whole
+
+    monkeypatch.setattr(detection, "load", lambda *arguments, **settings: whole.make())
+    Path("raw").mkdir()
+    Image.fromarray(drawing.draw(0, "happy", 0, 192).image).save("raw/face.png")
+    dense = ["--workers", "1", "--landmarks", "dense"]
+    for target, further in (("five", dense[:2]), ("dense", dense)):
+        assert run(capsys, "align", "raw", target, *further)[:2] == (0, f"1 face in {target}\n")
+    faces = [np.asarray(Image.open(f"{target}/face.png")) for target in ("five", "dense")]
+    assert (faces[0] != faces[1]).any()
+    assert json.loads(Path("dense/alignment.json").read_text())["landmarks"] == "dense"
+    # As kfer wrote it before it knew dense landmarks.
+    known = json.loads(Path("five/alignment.json").read_text())
+    assert known.pop("landmarks") == "detector"
+    Path("five/alignment.json").write_text(json.dumps(known))
+    assert run(capsys, "align", "raw", "five", *dense[:2])[0] == 0
+    code, _, errors = run(capsys, "align", "raw", "five", *dense)
+    assert code == 2 and "the faces in five were cut with another landmarks" in errors
+
+
 def test_what_cannot_be_aligned_is_said(user, capsys):
     assert "there is no folder nowhere" in run(capsys, "align", "nowhere", "faces")[2]
     Path("raw").mkdir()

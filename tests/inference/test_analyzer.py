@@ -9,8 +9,10 @@ import pytest
 from disc_faces import COLOURS, Discs, push_model, scene
 from PIL import Image
 
+from kfer.datasets import drawing
 from kfer.inference import FaceAnalyzer, ImageError, NoFaceError, SeveralFacesError, Threshold, pushed
-from kfer.inference.alignment import Crop
+from kfer.inference.alignment import Crop, align
+from kfer.inference.landmarks import five
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +138,34 @@ def test_a_crop_of_the_user_s_own(model):
     (far,) = FaceAnalyzer(model, Discs(), crop=Crop(1.0)).analyze(picture)
     grey = [np.mean(np.ptp(face.aligned.astype(int), axis=-1) < 50) for face in (near, far)]
     assert grey[0] < 0.1 and grey[1] > 0.5
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_dense_landmarks_align_a_face_in_place_of_the_detector_s(model, turns):
+    drawn = drawing.draw(0, "happy", 0, 192).image
+    picture = np.rot90(np.pad(drawn, ((60, 60), (90, 90), (0, 0)), constant_values=128), turns).copy()
+    (usual,) = FaceAnalyzer(model, "blazeface", turned=True).analyze(picture)
+    analyzer = FaceAnalyzer(model, "blazeface", turned=True, landmarks="dense")
+    (face,) = analyzer.analyze(picture)
+    assert usual.dense_landmarks is None
+    assert face.dense_landmarks.shape == (468, 3) and face.dense_landmarks.dtype == np.float32
+    np.testing.assert_array_equal(face.landmarks, five(face.dense_landmarks))
+    np.testing.assert_array_equal(face.box, usual.box)
+    eyes = np.hypot(*(usual.landmarks[1] - usual.landmarks[0]))
+    assert 0 < np.abs(face.landmarks - usual.landmarks).max() < 0.5 * eyes
+    np.testing.assert_array_equal(face.aligned, align(picture, face.detection))
+    ((again,),) = analyzer.analyze_pixels([picture], [[face.detection]])
+    np.testing.assert_array_equal(again.dense_landmarks, face.dense_landmarks)
+
+
+def test_where_dense_landmarks_see_no_face_the_detector_s_are_kept(model):
+    picture = scene(("red", 100, 100, 30))
+    (usual,) = FaceAnalyzer(model, Discs()).analyze(picture)
+    (face,) = FaceAnalyzer(model, Discs(), landmarks="dense").analyze(picture)
+    assert face.dense_landmarks is None
+    np.testing.assert_array_equal(face.landmarks, usual.landmarks)
+    with pytest.raises(ValueError, match="landmarks must be among detector, dense; got 'all'"):
+        FaceAnalyzer(model, Discs(), landmarks="all")
 
 
 def test_nothing_is_loaded_before_it_is_needed(tmp_path):
