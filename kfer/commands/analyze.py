@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embeddings", action="store_true", help="with --json: the embedding of each face"
     )
     parser.add_argument(
+        "--points",
+        action="store_true",
+        help="with --json and --landmarks dense: the 468 points of each face, y, x and z in pixels",
+    )
+    parser.add_argument(
         "--draw",
         type=Path,
         metavar="OUT",
@@ -39,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
+    if parsed.points and parsed.landmarks != "dense":
+        raise ValueError("--points prints dense landmarks: give --landmarks dense as well")
     paths = list(_pictures(parsed.images))
     drawn = _places(paths, parsed.draw)
     analyzer = options.analyzer_of(parsed)
@@ -62,7 +69,7 @@ def run(parsed: argparse.Namespace) -> int:
                 Image.fromarray(picture).save(drawn[path])
     if parsed.json:
         pictures = [
-            {"image": str(path), "faces": [_described(face, parsed.embeddings) for face in faces]}
+            {"image": str(path), "faces": [_described(face, parsed) for face in faces]}
             for path, faces in results
         ]
         failed = [{"image": str(path), "error": reason} for path, reason in failures.items()]
@@ -101,9 +108,12 @@ def _places(paths: Sequence[Path], target: Path | None) -> dict[Path, Path]:
     return places
 
 
-def _described(face: Face, with_embedding: bool) -> dict[str, object]:
+def _described(face: Face, parsed: argparse.Namespace) -> dict[str, object]:
     described = options.described(face)
-    if with_embedding and face.embedding is not None:
+    if parsed.points:
+        points = face.dense_landmarks
+        described["dense_landmarks"] = None if points is None else points.astype(float).round(2).tolist()
+    if parsed.embeddings and face.embedding is not None:
         described["embedding"] = [float(number) for number in face.embedding]
     return described
 

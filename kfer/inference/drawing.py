@@ -9,11 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 from kfer.inference.analyzer import Face
 
 _LINE, _TEXT, _PANEL = (255, 210, 0), (255, 255, 255), (20, 24, 32, 190)
-_BAR, _BEST = (150, 165, 185), (255, 210, 0)
+_BAR, _BEST, _POINT = (150, 165, 185), (255, 210, 0), (255, 255, 255, 170)
 # Letters' height as a share of the box's, and its bounds as shares of the picture's longer side.
 _LETTERS, _SMALLEST, _LARGEST = 0.11, 1 / 80, 1 / 36
 # Fewer pixels than this cannot be read.
 _READABLE = 9
+# The radius of a dense landmark's dot, as a share of the height of the face's box.
+_DOT = 0.003
 # How high a panel of bars may be, of the height of the face's box.
 _LARGEST_PANEL = 1.6
 
@@ -27,12 +29,14 @@ class Annotation:
         landmarks: float `[5, 2]`, y and x in pixels, or None.
         title: Written above the box; empty for nothing.
         expressions: The probability of each expression by name, a bar each; empty for none.
+        dense_landmarks: float `[n, 2 or more]`, y and x in pixels first, a small dot each; None for none.
     """
 
     box: np.ndarray
     landmarks: np.ndarray | None
     title: str
     expressions: Mapping[str, float]
+    dense_landmarks: np.ndarray | None = None
 
 
 def annotation(face: Face, name: str | None = None, similarity: float | None = None) -> Annotation:
@@ -48,7 +52,7 @@ def annotation(face: Face, name: str | None = None, similarity: float | None = N
         words.append(name if similarity is None else f"{name} {similarity:.2f}")
     if face.expression is not None:
         words.append(f"{face.expression} {face.expressions[face.expression]:.0%}")
-    return Annotation(face.box, face.landmarks, "  ".join(words), face.expressions)
+    return Annotation(face.box, face.landmarks, "  ".join(words), face.expressions, face.dense_landmarks)
 
 
 def draw(image: np.ndarray, annotations: Sequence[Annotation]) -> np.ndarray:
@@ -108,6 +112,10 @@ def _draw_face(pen: ImageDraw.ImageDraw, face: Annotation, size: tuple[int, int]
     letters = _letters(face, size)
     thick = max(round(letters / 8), 1)
     pen.rounded_rectangle((xmin, ymin, xmax, ymax), radius=letters / 3, outline=_LINE, width=thick)
+    if face.dense_landmarks is not None:
+        dot = _DOT * (ymax - ymin)
+        for y, x in face.dense_landmarks[:, :2]:
+            pen.ellipse((x - dot, y - dot, x + dot, y + dot), fill=_POINT)
     for y, x in face.landmarks if face.landmarks is not None else ():
         pen.ellipse((x - thick, y - thick, x + thick, y + thick), fill=_LINE)
     if not face.title:

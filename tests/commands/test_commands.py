@@ -104,6 +104,29 @@ def test_analyze_draws(user, capsys):
     assert code == 2 and "--draw must be a folder for 2 pictures" in errors
 
 
+def test_analyze_prints_and_draws_dense_landmarks(user, capsys, monkeypatch):
+    from kfer.datasets import drawing
+    from kfer.inference.detection import whole
+
+    def face_of(*arguments: str) -> dict:
+        return json.loads(run(capsys, "analyze", *arguments, "--json")[1])["images"][0]["faces"][0]
+
+    dense = ("--landmarks", "dense")
+    assert face_of("red.png", *dense, "--points")["dense_landmarks"] is None
+    monkeypatch.setattr(detection, "load", lambda *arguments, **settings: whole.make())
+    Image.fromarray(drawing.draw(0, "happy", 0, 192).image).save("face.png")
+    assert face_of("face.png", "--draw", "usual.png")["landmarks"] is None
+    assert "dense_landmarks" not in face_of("face.png", "--draw", "dotted.png", *dense)
+    points = face_of("face.png", *dense, "--points")["dense_landmarks"]
+    assert np.shape(points) == (468, 3)
+    usual, dotted = (np.asarray(Image.open(f"{name}.png")).astype(int) for name in ("usual", "dotted"))
+    # The bars are drawn over the chin of a face that is the whole picture.
+    shown = [np.abs(dotted - usual)[round(y), round(x)].any() for y, x, _ in points]
+    assert np.mean(shown) > 0.8
+    code, _, errors = run(capsys, "analyze", "face.png", "--json", "--points")
+    assert code == 2 and "--points prints dense landmarks: give --landmarks dense as well" in errors
+
+
 def test_a_folder_is_all_pictures_in_it(user, capsys):
     Path("album/day").mkdir(parents=True)
     for name in ("red", "green"):
