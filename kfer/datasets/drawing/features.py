@@ -11,6 +11,7 @@ import numpy as np
 
 from kfer.datasets.drawing.identity import Identity, darker
 from kfer.datasets.drawing.sketch import NEUTRAL_RELIEF, RELIEF, TOP, Sketch, circle, smooth
+from kfer.datasets.drawing.view import View
 
 Units = Mapping[str, float]
 
@@ -26,7 +27,7 @@ _TAPER = 0.5 * np.stack([np.zeros(13), np.concatenate([[0.6], np.linspace(0.95, 
 _VISIBLE = 0.3
 
 
-def add_eye(sketch: Sketch, person: Identity, units: Units, side: int, gaze: tuple[float, float]) -> None:
+def add_eye(sketch: Sketch, person: Identity, units: Units, side: int, view: View) -> None:
     """White, iris and pupil between the lids, lashes, and the lids' folds."""
     squint = 0.45 * units["AU6"] + 0.5 * units["AU7"] + 0.6 * units["AU9"]
     above = person.eye_height * max(1 + 0.95 * units["AU5"] - 0.45 * squint, 0.3)
@@ -39,9 +40,10 @@ def add_eye(sketch: Sketch, person: Identity, units: Units, side: int, gaze: tup
     lids[:, :, 1] = EYE_Y - person.eye_tilt * side * _LID
     lids[0, :, 1] -= above * _LID_BOW * (1 + slant * side * _LID)
     lids[1, :, 1] += below * _LID_BOW
+    lids[0] += view.blink * (lids[1] - lids[0])
     upper, lower = lids
     sketch.path(TOP, np.concatenate([upper, lower[::-1]]), _SCLERA)
-    x, y = centre_x + gaze[0], EYE_Y + gaze[1] - 0.01
+    x, y = centre_x + view.gaze[0], EYE_Y + view.gaze[1] - 0.01
     discs = np.concatenate([circle(x, y, person.iris_size), circle(x, y, 0.5 * person.iris_size)])
     top = np.interp(discs[:, 0], upper[:, 0], upper[:, 1])
     bottom = np.interp(discs[:, 0], lower[:, 0], lower[:, 1])
@@ -49,7 +51,7 @@ def add_eye(sketch: Sketch, person: Identity, units: Units, side: int, gaze: tup
     count = len(discs) // 2
     sketch.path(TOP, discs[:count], person.iris_colour)
     sketch.path(TOP, discs[count:], _PUPIL)
-    if above > 0.7 * person.eye_height:
+    if above * (1 - view.blink) > 0.7 * person.eye_height:
         sketch.ellipse(TOP, (x - 0.035, y - 0.03), (0.025, 0.025), (255, 255, 255))
     sketch.path(TOP, upper, darker(person.skin, 0.22), 0.05)
     sketch.path(TOP, lower, darker(person.skin, 0.6), 0.025)

@@ -144,7 +144,7 @@ def _sketches(
     features.add_forehead(face, person, units, hair_y)
     for corner, side in zip(corners, (-1, 1), strict=True):
         features.add_cheek(face, person, sides[side], side, corner)
-        features.add_eye(face, person, sides[side], side, view.gaze)
+        features.add_eye(face, person, sides[side], side, view)
         features.add_brow(face, person, sides[side], side)
     mouth.add_moustache(face, person, corners)
     mouth.add_mouth(face, person, units, corners)

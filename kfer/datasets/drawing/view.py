@@ -24,6 +24,7 @@ class View:
         blur: Standard deviation in pixels.
         noise: Standard deviation in grey levels.
         noise_seed: Gives the noise.
+        blink: How far the upper lids are down on the lower ones, from 0 to 1, beyond what units do.
     """
 
     yaw: float
@@ -40,6 +41,7 @@ class View:
     blur: float
     noise: float
     noise_seed: int
+    blink: float = 0.0
 
 
 def sample_view(rng: np.random.Generator) -> View:

@@ -6,6 +6,7 @@ import pytest
 
 from kfer import spec
 from kfer.datasets.drawing import ACTION_UNITS, View, draw, render, sample_identity, sample_view
+from kfer.datasets.drawing.expressions import PROTOTYPES
 
 STILL = dataclasses.replace(
     sample_view(np.random.default_rng(0)),
@@ -83,6 +84,19 @@ def test_every_action_unit_shows(unit):
     rest = render(person, {"AU25": 0.6, "AU26": 0.3}, STILL, 64).image.astype(int)
     moved = render(person, {"AU25": 0.6, "AU26": 0.3, unit: 1.0}, STILL, 64).image
     assert np.abs(moved - rest).max() > 20
+
+
+@pytest.mark.parametrize("expression", ["neutral", "surprise"])
+def test_a_blink_closes_the_eyes_and_moves_nothing_else(expression):
+    person = dataclasses.replace(sample_identity(1), glasses=0.0, iris_colour=(0, 0, 255))
+    units = dict.fromkeys(PROTOTYPES[expression], 0.9)
+    opened, narrow, shut = (
+        render(person, units, dataclasses.replace(STILL, blink=blink), 96) for blink in (0.0, 0.25, 1.0)
+    )
+    lowest = round(opened.landmarks[:2, 0].max()) + 8
+    np.testing.assert_array_equal(shut.image[lowest:], opened.image[lowest:])
+    is_blue = [(face.image[24:lowest] @ (-1, 0, 1) > 30).sum() for face in (opened, narrow, shut)]
+    assert is_blue[0] > is_blue[1] > is_blue[2] == 0
 
 
 def test_jaw_drop_lengthens_the_box():
