@@ -5,15 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import drawing
-
-_MAX_PEOPLE = 100_000
-_MAX_SEED = 10_000_000
+from kfer.datasets import drawing, drawn_people
 
 
 @dataclasses.dataclass(eq=False)
@@ -98,7 +94,7 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
         features = {
             spec.IMAGE: tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
             spec.EXPRESSION: tfds.features.ClassLabel(names=spec.EXPRESSIONS),
-            spec.IDENTITY: tfds.features.ClassLabel(names=[_person_name(n) for n in range(num_people)]),
+            spec.IDENTITY: tfds.features.ClassLabel(names=drawn_people.person_names(num_people)),
             spec.FILENAME: tfds.features.Text(),
             "action_units": tfds.features.Tensor(
                 shape=(len(drawing.ACTION_UNITS),),
@@ -137,31 +133,32 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         config = self.builder_config
-        validation = config.num_identities
-        test = validation + config.num_heldout_identities
-        end = test + config.num_heldout_identities
-        heldout = config.heldout_examples_per_identity
+        splits = drawn_people.split_people(
+            config.num_identities,
+            config.num_heldout_identities,
+            config.examples_per_identity,
+            config.heldout_examples_per_identity,
+        )
         return {
-            spec.TRAIN: self._generate_examples(range(validation), config.examples_per_identity),
-            spec.VALIDATION: self._generate_examples(range(validation, test), heldout),
-            spec.TEST: self._generate_examples(range(test, end), heldout),
+            split: self._generate_examples(people, images_each)
+            for split, (people, images_each) in splits.items()
         }
 
     def _generate_examples(self, people: range, images_each: int) -> Iterator[tuple[str, dict[str, Any]]]:
         config = self.builder_config
+        names = drawn_people.person_names(people.stop)
         for person in people:
-            name = _person_name(person)
+            name = names[person]
+            identity_seed = drawn_people.identity_seed(config.seed, person)
             for number in range(images_each):
                 # Where the images are fewer than the expressions, people begin with different ones.
                 expression = spec.EXPRESSIONS[(number + person) % len(spec.EXPRESSIONS)]
-                face = drawing.draw(
-                    config.seed * _MAX_PEOPLE + person, expression, number, config.image_size
-                )
+                face = drawing.draw(identity_seed, expression, number, config.image_size)
                 filename = f"{name}/{number:04d}_{expression}.png"
                 yield (
                     filename,
                     {
-                        spec.IMAGE: _png(face.image),
+                        spec.IMAGE: drawn_people.png(face.image),
                         spec.EXPRESSION: expression,
                         spec.IDENTITY: name,
                         spec.FILENAME: filename,
@@ -175,25 +172,10 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
 
 
 def _config(**arguments: int) -> SyntheticConfig:
-    lowest = {"num_identities": 2, "image_size": drawing.SMALLEST_SIZE, "seed": 0}
-    highest = {"image_size": 1024, "seed": _MAX_SEED}
-    for name, value in arguments.items():
-        low, high = lowest.get(name, 1), highest.get(name, _MAX_PEOPLE // 3)
-        if not low <= value <= high:
-            raise ValueError(f"{name} of synthetic is {value}; expected {low} to {high}.")
+    drawn_people.check_ranges("synthetic", arguments)
     config_name = (
         "train{num_identities}x{examples_per_identity}"
         "_heldout{num_heldout_identities}x{heldout_examples_per_identity}"
         "_{image_size}px_seed{seed}"
     ).format(**arguments)
     return SyntheticConfig(name=config_name, **arguments)
-
-
-def _person_name(person: int) -> str:
-    return f"person_{person:03d}"
-
-
-def _png(image: np.ndarray) -> bytes:
-    # PNG, as JPEG decoders differ in the last bit; run lengths are packed twice as fast as by level 1.
-    options = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
