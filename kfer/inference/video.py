@@ -5,12 +5,8 @@ faces are followed by optical flow. The model is asked about every face in every
 """
 
 import logging
-import math
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,23 +16,13 @@ from kfer.inference.face import Detection
 from kfer.inference.flow import moved
 from kfer.inference.gallery.people import PersonStore
 from kfer.inference.tracking import TrackedFace, Tracker
+from kfer.media.frames import Video, VideoError, VideoSource
 
-#: A path of a video, or the number of a camera.
-VideoSource = str | os.PathLike[str] | int
+__all__ = ["Frame", "VideoError", "VideoSource", "analyze_video"]
 
 # From which cosine on two faces of a video are one person's, where the model says no threshold.
 _LEAST_SIMILARITY = 0.5
-# What is taken for a frame rate, and what stands for one that is none.
-_LARGEST_RATE, _USUAL_RATE = 1000.0, 25.0
-# A time beyond the video's announced end by more than this share and a second is none.
-_OVERTIME = 0.1
-# Announced numbers of frames are estimates in some formats: that share, and a few, missing is no loss.
-_ESTIMATE, _FEW = 0.05, 5
 _log = logging.getLogger(__name__)
-
-
-class VideoError(ValueError):
-    """A video or camera that cannot be read; the message names it and says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +100,14 @@ def analyze_video(
         most_unseen,
         least_similarity=_LEAST_SIMILARITY if least_similarity is None else least_similarity,
     )
-    video = _Video(source, most_failures)
+    video = Video(source, most_failures)
     return _frames(video, analyzer, tracker, detect_every)
 
 
-def _frames(video: "_Video", analyzer: FaceAnalyzer, tracker: Tracker, every: int) -> Iterator[Frame]:
+def _frames(video: Video, analyzer: FaceAnalyzer, tracker: Tracker, every: int) -> Iterator[Frame]:
     before, since = None, every
-    for number, seconds, picture in video:
-        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    for number, seconds, image in video:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         places = tracker.in_sight
         followed: dict[int, Detection] = {}
         if before is not None and before.shape == grey.shape:
@@ -140,86 +125,5 @@ def _frames(video: "_Video", analyzer: FaceAnalyzer, tracker: Tracker, every: in
         since += 1
         before = grey
         yield Frame(number, seconds, tracked, image, video.skipped)
-
-
-class _Video:
-    """Yields the number, the seconds and the pixels (BGR) of each frame that can be read.
-
-    Attributes:
-        skipped: How many could not be read before the one that came last.
-    """
-
-    def __init__(self, source: VideoSource, most_failures: int) -> None:
-        self.skipped = 0
-        self._most_failures = most_failures
-        self._is_camera = isinstance(source, int)
-        if isinstance(source, int):
-            self._name = f"camera {source}"
-            self._capture = cv2.VideoCapture(source)
-            why = "it is not there, another program uses it, or this one may not"
-        else:
-            self._name = str(source)
-            self._capture = cv2.VideoCapture(str(_checked(Path(source))))
-            why = "it is no video of a format that OpenCV reads, or its end is missing"
-        if not self._capture.isOpened():
-            raise VideoError(f"{self._name} does not open: {why}")
-
-    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
-        try:
-            yield from self._read()
-        finally:
-            self._capture.release()
-
-    def _read(self) -> Iterator[tuple[int, float, np.ndarray]]:
-        announced = self._announced()
-        number, failures, read, seconds, start = 0, 0, 0, -math.inf, 0.0
-        while failures <= self._most_failures:
-            succeeded, picture = self._capture.read()
-            if not succeeded or picture is None:
-                if announced and number >= announced:
-                    break
-                failures += 1
-            else:
-                self.skipped, failures, read = self.skipped + failures, 0, read + 1
-                if self._is_camera:
-                    now = time.monotonic()
-                    start = now if read == 1 else start
-                    seconds = now - start
-                else:
-                    seconds = self._seconds(number, announced, seconds)
-                yield number, seconds, picture
-            number += 1
-        if self._is_camera:
-            raise VideoError(f"{self._name} gave no picture {failures} times in a row")
-        if not read:
-            raise VideoError(f"{self._name} has no frame that can be read")
-        if self.skipped:
-            _log.warning("%s: %d frames could not be read", self._name, self.skipped)
-        missing = announced - read - self.skipped
-        if missing > max(_ESTIMATE * announced, _FEW):
-            _log.warning("%s ends %d frames before the %d it announces", self._name, missing, announced)
-
-    def _announced(self) -> int:
-        """How many frames there should be; 0 where that is unknown."""
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        return int(count) if not self._is_camera and math.isfinite(count) and count > 0 else 0
-
-    def _seconds(self, number: int, announced: int, previous: float) -> float:
-        """When the frame that was read is shown: later than the one before."""
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        rate = rate if 0 < rate <= _LARGEST_RATE else _USUAL_RATE
-        seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        last = (1 + _OVERTIME) * announced / rate + 1 if announced else math.inf
-        if max(previous, -1e-9) < seconds <= last:
-            return max(seconds, 0.0)
-        return max(number / rate, previous + 1 / rate)
-
-
-def _checked(path: Path) -> Path:
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder, not a video")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no video {path}")
-    if path.is_file() and not path.stat().st_size:
-        raise VideoError(f"{path} is empty")
-    return path
+    for warning in video.warnings:
+        _log.warning(warning)

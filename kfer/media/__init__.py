@@ -1,0 +1,1 @@
+"""Recordings of pictures and sound, read from what users have."""
