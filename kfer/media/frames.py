@@ -167,16 +167,14 @@ class FrameFolder:
         self._folder = Path(folder)
         if not self._folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}")
-        self._paths = sorted(filter(_is_picture, self._folder.iterdir()), key=_natural)
+        self._paths = sorted(filter(_is_frame, self._folder.iterdir()), key=_natural)
         if not self._paths:
             raise VideoError(f"{folder} has no frame: expected files *{', *'.join(PICTURE_SUFFIXES)}")
 
     def __iter__(self) -> Iterator[TimedFrame]:
         failed: list[str] = []
         for number, path in enumerate(self._paths):
-            content = np.frombuffer(path.read_bytes(), np.uint8)
-            # OpenCV raises for nothing at all, and returns None for what is no picture.
-            picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+            picture = _decoded(path)
             if picture is None:
                 failed.append(path.name)
                 continue
@@ -200,14 +198,21 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES)
 
 
-def _is_picture(path: Path) -> bool:
+def _is_frame(path: Path) -> bool:
     return is_picture(path.name) and not path.name.startswith(".") and path.is_file()
 
 
-def _natural(path: Path) -> list[tuple[str, int]]:
+def _decoded(path: Path) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # of an empty file, and of one that announces a picture without end
+        return None
+
+
+def _natural(path: Path) -> tuple[list[tuple[str, int]], str]:
     """A key for sorting in which numbers count as such: "a2b" is ("a", 2), ("b", 0)."""
     found = re.findall(r"(\D*)(\d*)", path.name.lower())
-    return [(text, int(digits or 0)) for text, digits in found]
+    return [(text, int(digits or 0)) for text, digits in found], path.name
 
 
 def _checked(path: Path) -> Path:
