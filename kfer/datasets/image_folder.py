@@ -1,8 +1,6 @@
 """A user's own images: in a folder a label, or listed in a CSV with a column a task."""
 
-import csv
 import hashlib
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,7 +9,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives, naming
+from kfer.datasets import archives, label_table, naming
 
 _log = logging.getLogger(__name__)
 _TASKS = (spec.EXPRESSION, spec.IDENTITY)
@@ -76,7 +74,8 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             spec.IMAGE: tfds.features.Image(shape=(None, None, 3)),
             spec.FILENAME: tfds.features.Text(),
         }
-        tasks = (self._task,) if self._task else _csv_tasks(self._path / self._labels)
+        table = self._path / self._labels
+        tasks = (self._task,) if self._task else label_table.columns(table, _TASKS, _LAYOUT)
         if spec.EXPRESSION in tasks:
             features[spec.EXPRESSION] = tfds.features.ClassLabel(names=self._expressions)
         if spec.IDENTITY in tasks:
@@ -140,28 +139,5 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         return rows
 
     def _csv_rows(self) -> dict[str, dict[str, str]]:
-        source = self._path / self._labels
         files = set(archives.list_files(self._path, _LAYOUT))
-        rows = {}
-        for row in csv.DictReader(io.StringIO(source.read_text("utf-8-sig"))):
-            filename = PurePosixPath(row["filename"]).as_posix()
-            if filename not in files:
-                raise ValueError(f"{source} names {filename}, which is not in {self._path}")
-            if filename in rows:
-                raise ValueError(f"{source} names {filename} twice; expected one row a file")
-            rows[filename] = {"split": row.get("split") or spec.TRAIN} | {
-                task: (row.get(task) or "").strip() for task in _TASKS
-            }
-        if not rows:
-            raise ValueError(f"{source} has no rows. {_LAYOUT}")
-        return rows
-
-
-def _csv_tasks(source: Path) -> tuple[str, ...]:
-    if not source.is_file():
-        raise FileNotFoundError(f"{source} is not there. {_LAYOUT}")
-    header = next(csv.reader(io.StringIO(source.read_text("utf-8-sig"))), [])
-    tasks = tuple(task for task in _TASKS if task in header)
-    if "filename" not in header or not tasks:
-        raise ValueError(f"{source} has the columns {header}. {_LAYOUT}")
-    return tasks
+        return label_table.read(self._path / self._labels, files, str(self._path), _TASKS, _LAYOUT)
