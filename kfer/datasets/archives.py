@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import lzma
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,34 @@ def read_files(source: Path, wanted: Callable[[str], bool], advice: str) -> Iter
     with _damage_reported(source, advice):
         wanted_files = ((name, read()) for name, read in _entries(source) if wanted(name))
         yield from progress(wanted_files, f"files read from {source.name}")
+
+
+@contextlib.contextmanager
+def file_in(source: Path, name: str, advice: str) -> Iterator[Path]:
+    """Gives a file in a source a path of its own: in a folder its own, else that of a copy for a while.
+
+    Args:
+        source: A zip, a tar (compressed or not) or a folder.
+        name: The file's path inside the source, as `list_files` has it.
+        advice: Where to get the source anew; ends the message about a damaged one.
+
+    Raises:
+        FileNotFoundError: The source has no such file.
+        ValueError: The source is damaged, or an entry points outside of it.
+    """
+    if source.is_dir():
+        yield source / name
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / PurePosixPath(name).name
+        with _damage_reported(source, advice):
+            for entry, read in _entries(source):
+                if entry == name:
+                    copy.write_bytes(read())
+                    break
+            else:
+                raise FileNotFoundError(f"{source} has no {name}. {advice}")
+        yield copy
 
 
 @contextlib.contextmanager

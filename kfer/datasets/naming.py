@@ -1,7 +1,11 @@
 """Errors for names that are not among the expected ones."""
 
 import difflib
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
+
+# Of names that are wrong, so many are told.
+_NUM_LISTED = 5
 
 
 def check_name(name: str, allowed: Collection[str], what: str) -> str:
@@ -25,3 +29,25 @@ def unknown_name(name: str, allowed: Collection[str], what: str) -> ValueError:
     near = difflib.get_close_matches(name.lower(), allowed, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     return ValueError(f"{what} is {name!r}; expected one of {', '.join(allowed)}.{suggestion}")
+
+
+def check_form(
+    names: Iterable[str], form: re.Pattern[str], expected: str, place: object, advice: str
+) -> None:
+    """Checks that files have the names of a dataset's.
+
+    Args:
+        names: The files' names.
+        form: What each must match as a whole.
+        expected: The form in words.
+        place: Where the files are.
+        advice: Ends the message.
+
+    Raises:
+        ValueError: Some do not; the message lists the first of them.
+    """
+    wrong = [name for name in names if not form.fullmatch(name)]
+    if wrong:
+        more = f" and {len(wrong) - _NUM_LISTED} more" if len(wrong) > _NUM_LISTED else ""
+        listed = ", ".join(wrong[:_NUM_LISTED])
+        raise ValueError(f"{place} has {listed}{more}; expected {expected}. {advice}")

@@ -49,6 +49,24 @@ def test_every_source_gives_the_same_files(tmp_path, name, write):
     assert read == {"a/1.jpg": CONTENT, "a/2.JPG": b"two"}
 
 
+@pytest.mark.parametrize(("name", "write"), WRITERS)
+def test_one_file_has_a_path(tmp_path, name, write):
+    source = write(tmp_path / name)
+    with archives.file_in(source, "a/1.jpg", ADVICE) as path:
+        assert path.name == "1.jpg" and path.read_bytes() == CONTENT
+    assert path.exists() == source.is_dir()
+
+
+@pytest.mark.parametrize(("name", "write"), ARCHIVE_WRITERS)
+def test_one_file_that_is_not_there(tmp_path, name, write):
+    source = write(tmp_path / name)
+    with (
+        pytest.raises(FileNotFoundError, match=rf"{name} has no a/3\.jpg\. Get it from"),
+        archives.file_in(source, "a/3.jpg", ADVICE),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(("name", "write"), ARCHIVE_WRITERS)
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.9])
 def test_truncated_archive_is_told_with_advice(tmp_path, name, write, kept):
