@@ -1,5 +1,6 @@
 """Faces brought to one place, size and angle: one definition for training data and for use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -72,6 +73,26 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.column_stack([scale * rotation, to_centre - scale * rotation @ from_centre])
 
 
+def transform(detection: Detection, crop: Crop = Crop(), size: int = SIZE) -> np.ndarray:
+    """Returns what brings the pixels of a picture to their places in a face that `align` cuts out.
+
+    Args:
+        detection: The face; one without landmarks fills its box.
+        crop: What of its surroundings is seen.
+        size: Height and width of the aligned face in pixels.
+
+    Returns:
+        float64 `[2, 3]`: of x, y and 1 in the picture as a column, x and y in the aligned face.
+    """
+    # A pixel's place is that of its middle, so its edge is half a pixel before.
+    if detection.landmarks is None:
+        corner, sides = detection.box[1::-1], (detection.box[2:] - detection.box[:2])[::-1]
+        scales = size / sides.astype(np.float64)
+        return np.column_stack([np.diag(scales), (0.5 - corner) * scales - 0.5])
+    target = (crop.template() + 0.5) * (size / SIZE) - 0.5
+    return similarity(detection.landmarks[:, ::-1], target[:, ::-1])
+
+
 def align(image: np.ndarray, detection: Detection, crop: Crop = Crop(), size: int = SIZE) -> np.ndarray:
     """Returns a face upright, with its eyes, nose and mouth near their places in the template.
 
@@ -90,9 +111,7 @@ def align(image: np.ndarray, detection: Detection, crop: Crop = Crop(), size: in
     """
     if detection.landmarks is None:
         return scaled(image, size)
-    # A pixel's place is that of its middle, so its edge is half a pixel before.
-    target = (crop.template() + 0.5) * (size / SIZE) - 0.5
-    matrix = similarity(detection.landmarks[:, ::-1], target[:, ::-1])
+    matrix = transform(detection, crop, size)
     shrinks_by = 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     samples = int(np.clip(round(shrinks_by), 1, _MOST_SAMPLES))
     fine = matrix * samples
@@ -122,3 +141,16 @@ def scaled(image: np.ndarray, size: int) -> np.ndarray:
     if image.shape[:2] == (size, size):
         return image
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def to_network(faces: Sequence[np.ndarray] | np.ndarray, size: int | None) -> np.ndarray:
+    """Returns faces as a network takes them: made of 112 pixels, whatever its size.
+
+    Args:
+        faces: Aligned ones, RGB uint8 `[112, 112, 3]` each, at least one.
+        size: Height and width of the network's input in pixels; None where any will do.
+
+    Returns:
+        RGB uint8 `[n, size, size, 3]`.
+    """
+    return np.stack([scaled(face, size or SIZE) for face in faces])

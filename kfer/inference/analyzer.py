@@ -2,7 +2,8 @@
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -294,15 +295,19 @@ class FaceAnalyzer:
         one, other = (self.embedding_of(face) for face in faces)
         return Verification(float(one @ other), threshold, (faces[0], faces[1]), (*doubts, *poor))
 
+    @contextmanager
+    def running(self) -> Iterator[runtime.Runner]:
+        """Gives the loaded model to one thread as long as its block lasts."""
+        runner = self._loaded_runner()
+        with self._running:
+            yield runner
+
     def _ask(self, aligned: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """What the model says of each face."""
         if not aligned:
             return []
-        runner = self._loaded_runner()
-        size = runner.image_size or alignment.SIZE
-        given = np.stack([alignment.scaled(face, size) for face in aligned])
-        with self._running:
-            outputs = runner(given)
+        with self.running() as runner:
+            outputs = runner(alignment.to_network(aligned, runner.image_size))
         return [
             {name: values[index] for name, values in outputs.items()} for index in range(len(aligned))
         ]

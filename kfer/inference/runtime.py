@@ -79,8 +79,6 @@ def load(path: Path | str) -> Runner:
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
     if path.is_dir():
-        if not (path / "saved_model.pb").is_file():
-            raise ValueError(f"{path} is no SavedModel: it has no saved_model.pb")
         return _SavedModelRunner(path)
     with path.open("rb") as file:
         identifier = file.read(8)[4:]
@@ -89,19 +87,30 @@ def load(path: Path | str) -> Runner:
     return _TFLiteRunner(path)
 
 
+def load_signature(path: Path) -> tuple[Any, Any]:
+    """Returns a SavedModel and its function of pixels, which lives only as long as the model.
+
+    Raises:
+        ValueError: It is no SavedModel that kfer exported.
+    """
+    import tensorflow as tf
+
+    if not (path / "saved_model.pb").is_file():
+        raise ValueError(f"{path} is no SavedModel: it has no saved_model.pb")
+    model = tf.saved_model.load(str(path))
+    if _SAVED_MODEL_SIGNATURE not in model.signatures:
+        raise ValueError(
+            f"{path} was not exported by kfer: its signatures are "
+            f"{', '.join(model.signatures) or 'none'}, without {_SAVED_MODEL_SIGNATURE!r}"
+        )
+    return model, model.signatures[_SAVED_MODEL_SIGNATURE]
+
+
 class _SavedModelRunner(Runner):
     def __init__(self, path: Path) -> None:
         import tensorflow as tf
 
-        # The loaded model must live as long as its signature, which holds no reference to it.
-        self._model = tf.saved_model.load(str(path))
-        signatures = self._model.signatures
-        if _SAVED_MODEL_SIGNATURE not in signatures:
-            raise ValueError(
-                f"{path} was not exported by kfer: its signatures are "
-                f"{', '.join(signatures) or 'none'}, without {_SAVED_MODEL_SIGNATURE!r}"
-            )
-        self._signature = signatures[_SAVED_MODEL_SIGNATURE]
+        self._model, self._signature = load_signature(path)
         self._to_tensor = tf.constant
         self._batch_size = _BATCH_SIZE
         self.image_size = None

@@ -4,7 +4,16 @@ import pytest
 import tensorflow as tf
 
 from kfer import preprocessing
-from kfer.inference.alignment import SIZE, TEMPLATE, Crop, align, scaled, similarity
+from kfer.inference.alignment import (
+    SIZE,
+    TEMPLATE,
+    Crop,
+    align,
+    scaled,
+    similarity,
+    to_network,
+    transform,
+)
 from kfer.inference.face import Detection
 
 
@@ -113,3 +122,22 @@ def test_scaling_is_that_of_training(shape):
     picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     expected = preprocessing.resize(tf.constant(picture), 48).numpy()
     assert np.abs(scaled(picture, 48).astype(int) - expected).max() <= 1
+
+
+def test_the_transform_says_where_a_pixel_is_in_the_aligned_face():
+    crop = Crop(0.2, 0.1)
+    landmarks = rotated(TEMPLATE, 25, 1.7, (60, 40))
+    moved = applied(transform(face_of(landmarks), crop), landmarks[:, ::-1])
+    np.testing.assert_allclose(moved[:, ::-1], crop.template(), atol=1e-2)
+    # A face without landmarks fills its box, with the outer edges of its pixels.
+    whole = Detection(np.array([0, 0, 50, 200], np.float32), None, 1.0)
+    corners = np.array([[-0.5, -0.5], [199.5, 49.5]])
+    np.testing.assert_allclose(applied(transform(whole, crop), corners), [[-0.5] * 2, [111.5] * 2])
+    np.testing.assert_allclose(applied(transform(whole, size=10), corners), [[-0.5] * 2, [9.5] * 2])
+
+
+def test_a_network_gets_faces_of_its_size():
+    faces = np.random.default_rng(0).integers(0, 255, (3, SIZE, SIZE, 3), np.uint8)
+    np.testing.assert_array_equal(to_network(faces, None), faces)
+    np.testing.assert_array_equal(to_network(faces, 48)[1], scaled(faces[1], 48))
+    assert to_network(faces, 48).shape == (3, 48, 48, 3)
