@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from kfer import preprocessing
 from kfer.inference import pushed
 from kfer.inference.alignment import TEMPLATE
 from kfer.inference.detection import Detector
@@ -58,7 +59,9 @@ def push_model(folder: Path) -> pushed.Model:
     place = folder / "discs" / "1"
 
     def predict(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        colour = tf.reduce_mean(tf.cast(image, tf.float32), axis=(1, 2))
+        # Each colour is a feature map.
+        features = tf.nn.conv2d(tf.cast(image, tf.float32), tf.eye(3)[None, None], 1, "SAME")
+        colour = tf.reduce_mean(features, axis=(1, 2))
         return {
             "embedding": tf.math.l2_normalize(colour - 90, axis=-1),
             "expression": tf.nn.softmax(colour / 20),
@@ -69,8 +72,14 @@ def push_model(folder: Path) -> pushed.Model:
     module.predict = tf.function(
         predict, input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8, "image")]
     )
-    tf.saved_model.save(module, str(place), {"serving_default": module.predict})
-    content = tf.lite.TFLiteConverter.from_saved_model(str(place)).convert()
+    module.scale = tf.function(
+        lambda images: predict(preprocessing.resize(images, SIZE)),
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")],
+    )
+    signatures = {"serving_default": module.predict, "image_tensor": module.scale}
+    tf.saved_model.save(module, str(place), signatures)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(place), signature_keys=["serving_default"])
+    content = converter.convert()
     (place / "float32.tflite").write_bytes(content)
     description = {
         "name": "discs",

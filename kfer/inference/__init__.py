@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kfer.inference.analyzer import NoFaceError as NoFaceError
     from kfer.inference.analyzer import SeveralFacesError as SeveralFacesError
     from kfer.inference.analyzer import Verification as Verification
+    from kfer.inference.explanation import Explainer as Explainer
+    from kfer.inference.explanation import Explanation as Explanation
     from kfer.inference.face import LANDMARKS as LANDMARKS
     from kfer.inference.face import Detection as Detection
     from kfer.inference.gallery import Gallery as Gallery
@@ -36,6 +38,8 @@ _MODULES = {
     "NoFaceError": "analyzer",
     "SeveralFacesError": "analyzer",
     "Verification": "analyzer",
+    "Explainer": "explanation",
+    "Explanation": "explanation",
     "LANDMARKS": "face",
     "Detection": "face",
     "Gallery": "gallery",

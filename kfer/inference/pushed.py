@@ -58,6 +58,11 @@ class Model:
         return tuple(self.tasks.get(spec.EXPRESSION, {}).get("names", ()))
 
     @property
+    def saved_model(self) -> Path | None:
+        """The folder of the SavedModel: itself, or what lies beside it in its version's folder."""
+        return self.folder if (self.folder / _SAVED_MODEL).is_file() else None
+
+    @property
     def threshold(self) -> Threshold | None:
         """The one that is taken where nobody asks for another; None where there is none."""
         return self.thresholds[0] if self.thresholds else None

@@ -52,6 +52,14 @@ def test_the_last_that_was_pushed_is_the_default(folder):
     ]
 
 
+def test_the_saved_model_lies_beside_its_tflite_files(folder):
+    version = folder / "faces" / "10"
+    for variant in ("float32", "int8", "saved_model"):
+        assert pushed.find("faces", variant, folder).saved_model == version
+    (version / "saved_model.pb").unlink()
+    assert pushed.find("faces", folder=folder).saved_model is None
+
+
 def test_a_model_by_its_name_or_place(folder):
     newest = folder / "faces" / "10" / "float32.tflite"
     for given in ("faces", folder / "faces", "faces/10", newest.parent, newest):
