@@ -18,6 +18,7 @@ COMMANDS = {
     "enroll": "put a person into a gallery",
     "identify": "say who is in a picture, by a gallery",
     "gallery": "list the people of a gallery, or delete one",
+    "explain": "show where in a face the model sees its expression",
     "video": "follow the faces of a video: who they are, and what they express over time",
     "camera": "the same in front of a camera",
     "align": "cut the faces out of a folder of pictures, as a dataset to train on",

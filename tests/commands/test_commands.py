@@ -185,8 +185,55 @@ def test_people_are_enrolled_identified_and_deleted(user, capsys):
     assert code == 2 and "nobody named 'Zoe' is among" in errors
 
 
+def test_explain_says_where_each_face_is_told_by(user, capsys):
+    code, said, errors = run(capsys, "explain", "two.png")
+    assert (code, errors) == (0, "")
+    rows = [line.split() for line in said.splitlines()]
+    assert rows[0] == ["face", "x,y", "size", "expression", "eyes", "nose", "mouth"]
+    assert [row[3] for row in rows[1:]] == ["blue", "red"] and all(len(row) == 8 for row in rows[1:])
+    assert run(capsys, "explain", "nobody.png")[:2] == (1, "nobody.png shows no face\n")
+
+
+@pytest.mark.parametrize("method", ["gradcam", "occlusion"])
+def test_explain_prints_json_and_draws(user, capsys, method):
+    code, said, errors = run(
+        capsys, "explain", "two.png", "--json", "--method", method, "--draw", f"{method}.png"
+    )
+    assert (code, errors) == (0, "")
+    found = json.loads(said)
+    assert found["model"] == "discs/1"
+    blue, red = found["faces"]
+    assert (blue["expression"], red["expression"]) == ("blue", "red")
+    for face in (blue, red):
+        assert face["method"] == method and 0.9 < face["probability"] <= 1 and len(face["box"]) == 4
+        # A disc fills the face from its middle.
+        assert face["centre"] == pytest.approx([55.5, 55.5], abs=6)
+        assert 0 < sum(face["shares"].values()) < 1
+    drawn = np.asarray(Image.open(f"{method}.png")).astype(int)
+    assert drawn.shape == (200, 300, 3)
+    # A disc is of its mean colour: that it is covered changes nothing.
+    changed = np.abs(drawn[115, 90] - COLOURS["blue"]).max()
+    assert changed > 30 if method == "gradcam" else changed < 10
+
+
+def test_explain_takes_an_expression_that_the_model_knows(user, capsys):
+    found = json.loads(run(capsys, "explain", "red.png", "--expression", "green", "--json")[1])
+    assert found["faces"][0]["expression"] == "green" and found["faces"][0]["probability"] < 0.1
+    code, said, errors = run(capsys, "explain", "red.png", "--expression", "happy")
+    assert (code, said) == (2, "")
+    assert errors == "kfer explain: the expression must be among red, green, blue; got 'happy'\n"
+
+
+def test_explain_says_what_gradcam_needs(user, capsys):
+    alone = Path("alone.tflite")
+    alone.write_bytes(Path("saved_models/discs/1/float32.tflite").read_bytes())
+    code, _, errors = run(capsys, "explain", "red.png", "--model", str(alone))
+    assert code == 2 and "Grad-CAM needs the gradients of a SavedModel (--variant saved_model)" in errors
+    assert run(capsys, "explain", "red.png", "--model", str(alone), "--method", "occlusion")[0] == 0
+
+
 def test_a_picture_is_refused_before_anything_is_done(user, capsys):
-    for command in ("identify", "analyze"):
+    for command in ("identify", "analyze", "explain"):
         code, _, errors = run(capsys, command, "red.png", "--draw", "red.png")
         assert code == 2 and "red.png exists; name another file" in errors
     code, _, errors = run(capsys, "identify", "red.png", "--draw", "out.txt")
