@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         choices=METHODS,
-        default="gradcam",
-        help="gradcam, the features that speak for it, of a SavedModel; occlusion, slower, how much its "
-        "probability falls where the face is covered, of every export [gradcam]",
+        default="occlusion",
+        help="occlusion, how much its probability falls where the face is covered, of every export; "
+        "gradcam, quicker and vaguer, which features speak for it, of a SavedModel [occlusion]",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(

@@ -22,6 +22,8 @@ _LOWERS = ((250, 130, 100), (225, 50, 45), (160, 0, 30))
 _RAISES = ((110, 175, 235), (45, 105, 215), (10, 45, 150))
 # A change of a probability that is drawn in full where the map has no larger one: noise stays faint.
 _CHANGE = 0.1
+# Pixels of the aligned face over which an occlusion's map is smoothed: about half a step of its patches.
+_SMOOTHING = 4.0
 # How much of the face the strongest colour hides.
 _OPACITY = 0.7
 # Of a face alone: its height in pixels, and that of the line above it.
@@ -58,7 +60,7 @@ def draw_face(face: Face, explanation: Explanation) -> np.ndarray:
         RGB uint8 `[488, 448, 3]`.
     """
     pixels = cv2.resize(face.aligned, (_FACE, _FACE), interpolation=cv2.INTER_CUBIC)
-    values = cv2.resize(explanation.map, (_FACE, _FACE), interpolation=cv2.INTER_LINEAR)
+    values = cv2.resize(_shown(explanation), (_FACE, _FACE), interpolation=cv2.INTER_LINEAR)
     picture = np.zeros((_LINE + _FACE, _FACE, 3), np.uint8)
     picture[_LINE:] = _under_colours(pixels, values, explanation)
     box = np.array([_LINE, 0, _LINE + _FACE - 1, _FACE - 1], np.float32)
@@ -79,9 +81,16 @@ def _colour_square(picture: np.ndarray, explanation: Explanation, matrix: np.nda
         return
     shifted = np.column_stack([matrix[:, :2], matrix @ (left, top, 1)])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    values = cv2.warpAffine(explanation.map, shifted, (right - left, bottom - top), flags=flags)
+    values = cv2.warpAffine(_shown(explanation), shifted, (right - left, bottom - top), flags=flags)
     part = picture[top:bottom, left:right]
     part[:] = _under_colours(part, values, explanation)
+
+
+def _shown(explanation: Explanation) -> np.ndarray:
+    """A map without the steps that the patches of an occlusion leave."""
+    if explanation.method == "gradcam":
+        return explanation.map
+    return np.asarray(cv2.GaussianBlur(explanation.map, (0, 0), _SMOOTHING))
 
 
 def _under_colours(pixels: np.ndarray, values: np.ndarray, explanation: Explanation) -> np.ndarray:
