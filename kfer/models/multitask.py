@@ -14,7 +14,7 @@ from kfer.backbones import normalization as normalization
 from kfer.backbones import recomputation as recomputation
 from kfer.backbones import stages as backbone_stages
 from kfer.backbones.normalization import batch_normalization
-from kfer.models import heads
+from kfer.models import heads, temporal
 from kfer.models.sharing import BRANCH, FEATURES, features_of
 from kfer.settings import ModelSettings, active
 from kfer.settings.tasks import EMBEDDING, Tasks
@@ -28,6 +28,7 @@ def build(
     num_identities: int,
     seed: int,
     dtype_policy: str = "float32",
+    frames: int = 0,
 ) -> keras.Model:
     """Returns an untrained network.
 
@@ -46,11 +47,13 @@ def build(
             TensorFlow's global generators.
         dtype_policy: Keras's policy of the backbone: "float32", "mixed_bfloat16" or
             "mixed_float16". The outputs are float32 under each.
+        frames: Of the clips that it takes in place of images; 0 for images.
 
     Returns:
-        A model from images `[n, image_size, image_size, channels]` in [0, 255], uint8 or float, to
-        a dict of float32: logits or numbers `[n, k]` of each task by its name; of identity, "identity"
-        and "embedding" as its loss needs them (`heads.identity`). Its layers that are models are the
+        A model from images `[n, image_size, image_size, channels]` in [0, 255], uint8 or float, or from
+        clips `[n, frames, image_size, image_size, channels]`, whose frames of 0 alone are none, to a dict
+        of float32: logits or numbers `[n, k]` of each task by its name; of identity, "identity" and
+        "embedding" as its loss needs them (`heads.identity`). Its layers that are models are the
         backbone (`backbone`) and the tasks' own copies of its later stages (`branches`); what the heads
         take is found by `split`.
 
@@ -65,15 +68,20 @@ def build(
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy)
     try:
-        images = keras.Input((image_size, image_size, channels), name=spec.IMAGE)
-        scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(images)
+        shape = (image_size, image_size, channels)
+        images = keras.Input((frames, *shape) if frames else shape, name=spec.IMAGE)
+        single = temporal.Fold(name="fold")(images) if frames else images
+        scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(single)
         features = features_of(
             tasks,
             scaled,
             lambda: backbones.build(
                 settings.backbone, scaled.shape[1:], settings.weights, **settings.backbone_arguments
             ),
+            lambda maps: temporal.Unfold()(maps, images) if frames else maps,
         )
+        if frames:
+            features = _of_clips(features, tasks, settings)
         outputs: dict[str, keras.KerasTensor] = {}
         for name, task in tasks.items():
             own = features[name]
@@ -90,6 +98,29 @@ def build(
         return keras.Model(images, outputs, name="multitask")
     finally:
         keras.config.set_dtype_policy(previous)
+
+
+def _of_clips(
+    features: dict[str, keras.KerasTensor], tasks: Tasks, settings: ModelSettings
+) -> dict[str, keras.KerasTensor]:
+    """Of the features of frames those of clips: who somebody is, all frames say alike; order tells more.
+
+    Tasks that share features share what is made of them.
+    """
+    in_order: dict[int, keras.KerasTensor] = {}
+    found = {}
+    for name, task in tasks.items():
+        own = features[name]
+        if task.kind == EMBEDDING:
+            mean = temporal.MeanOverFrames()(own, temporal.frames_there(own))
+            found[name] = layers.Identity(name=temporal.CLIP_IDENTITY)(mean)
+            continue
+        if id(own) not in in_order:
+            vector, _ = temporal.of_clip(own, settings.temporal, settings.temporal_units)
+            first = f"{name}." if in_order else ""
+            in_order[id(own)] = layers.Identity(name=f"{first}{temporal.CLIP_FEATURES}")(vector)
+        found[name] = in_order[id(own)]
+    return found
 
 
 def load(path: str | Path) -> keras.Model:

@@ -30,9 +30,12 @@ class StopGradient(layers.Layer):
 
 
 def features_of(
-    tasks: Tasks, images: keras.KerasTensor, make_backbone: Callable[[], keras.Model]
+    tasks: Tasks,
+    images: keras.KerasTensor,
+    make_backbone: Callable[[], keras.Model],
+    finish: Callable[[keras.KerasTensor], keras.KerasTensor],
 ) -> dict[str, keras.KerasTensor]:
-    """Returns what the head of each task takes, `[n, h, w, c]` or `[n, c]`.
+    """Returns what the head of each task takes, `[n, h, w, c]` or `[n, c]`, or what `finish` makes of it.
 
     A task that parts after a stage has its own copy of all later ones, also where another parts after
     the same. Stages that no task shares are not there a second time: where all tasks part, the backbone
@@ -43,6 +46,7 @@ def features_of(
         images: Float `[n, height, width, channels]` in [-1, 1].
         make_backbone: Makes a backbone, whose weights are random or loaded; called once for what is
             shared, and once for each task that parts.
+        finish: What is made of the features of the last stage before any head takes them.
 
     Raises:
         ValueError: A task parts after a stage that the backbone does not have, or cannot be parted after.
@@ -62,7 +66,7 @@ def features_of(
     else:
         maps = up_to(backbone, [stage for stage in known if stage in ends.values()])(images)
     if last in maps:
-        maps[last] = layers.Identity(name=FEATURES)(maps[last])
+        maps[last] = layers.Identity(name=FEATURES)(finish(maps[last]))
     found = {}
     for name, task in tasks.items():
         features = maps[ends[name]]
@@ -70,6 +74,6 @@ def features_of(
             features = StopGradient(name=f"{name}.stop_gradient")(features)
         if ends[name] != last:
             branch = after(make_backbone(), ends[name], f"{name}.{BRANCH}")
-            features = layers.Identity(name=f"{name}.{FEATURES}")(branch(features))
+            features = layers.Identity(name=f"{name}.{FEATURES}")(finish(branch(features)))
         found[name] = features
     return found
