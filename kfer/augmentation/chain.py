@@ -59,7 +59,9 @@ def augment_batch(
     """Returns what `augment` makes of the images, some of them mixed, and the labels for that.
 
     Args:
-        images: float32 [n, height, width, 1 or 3] in 0..255; all but n are known.
+        images: float32 [n, height, width, 1 or 3] in 0..255; all but n are known. Or clips
+            [n, frames, height, width, 1 or 3], of which each frame is changed alike, and frames of 0
+            alone, which are none, stay so.
         labels: By name: integers, negative where missing, or floats, nan where missing; [n, ...].
         settings: How much of each step.
         seed: int32 [2]; the same seed gives the same batch.
@@ -69,9 +71,21 @@ def augment_batch(
         companions, as `kfer.augmentation.mixing.mix` describes.
 
     Raises:
-        ValueError: `mix_tasks` names a task without labels.
+        ValueError: `mix_tasks` names a task without labels, or clips are to be mixed.
     """
+    if len(images.shape) == 5:
+        if settings.mixes():
+            raise ValueError("clips cannot be mixed: set augmentation.mixup and augmentation.cutmix to 0")
+        return _augment_clips(images, settings, seed), dict(labels)
     images = augment(images, settings, seed)
     if settings.mixes():
         return mix(images, labels, settings.scaled(), seeds.split(seed, _SEEDS)[-1])
     return images, dict(labels)
+
+
+def _augment_clips(clips: tf.Tensor, settings: AugmentationSettings, seed: tf.Tensor) -> tf.Tensor:
+    there = tf.reduce_any(clips != 0, axis=[2, 3, 4], keepdims=True)
+    by_frame = tf.unstack(clips, axis=1)
+    # The same seed changes the same example of each frame in the same way.
+    changed = tf.stack([augment(frames, settings, seed) for frames in by_frame], axis=1)
+    return tf.where(there, changed, 0.0)

@@ -16,6 +16,7 @@ from kfer.input_pipeline.decoded import (
     write_decoded,
     write_decoded_pairs,
 )
+from kfer.input_pipeline.frames import Frames
 from kfer.input_pipeline.ingestion import decode_source, further, write_sources
 from kfer.input_pipeline.records import (
     count_records,
@@ -30,6 +31,7 @@ from kfer.input_pipeline.sources import assign_identities, read_source, to_globa
 __all__ = [
     "Decoded",
     "DecodedPairs",
+    "Frames",
     "assign_identities",
     "batch_describer",
     "count_records",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kfer.augmentation import augment_batch
 from kfer.input_pipeline.decoded import Decoded
+from kfer.input_pipeline.frames import windows
 from kfer.input_pipeline.order import Order, without_few_images
 from kfer.settings import AugmentationSettings, SamplingSettings
 
@@ -27,6 +28,7 @@ def for_training(
     sampling: SamplingSettings | None = None,
     rows: Sequence[int] | None = None,
     learned: Sequence[str] | None = None,
+    frames: int = 0,
 ) -> tf.data.Dataset:
     """Endless shuffled batches; each is a function of `seed` and its step alone.
 
@@ -48,6 +50,8 @@ def for_training(
         rows: The rows of each batch that are made, where other processes make the others; None for all.
             They are the examples that they are in the whole batch, but augmented and mixed apart.
         learned: The labels that batches carry, by feature; None for all that the examples have.
+        frames: Of the clips that batches have, where the examples have more: they begin at a random one.
+            0 for images, and for all frames.
 
     Returns:
         Dataset of (images float32 [batch_size, size, size, channels] in 0..255, labels by feature):
@@ -72,10 +76,12 @@ def for_training(
         labels = {
             name: tf.ensure_shape(label, [size, *label.shape[1:]]) for name, label in labels.items()
         }
+        at = tf.stack([seed % _LARGEST_INT32, tf.cast(step % _LARGEST_INT32, tf.int32)])
+        if rows is not None:
+            at = tf.random.experimental.stateless_fold_in(at, rows[0])
+        if 0 < frames < images.shape[1]:
+            images, labels = windows(images, labels, frames, at)
         if augmentation is not None:
-            at = tf.stack([seed % _LARGEST_INT32, tf.cast(step % _LARGEST_INT32, tf.int32)])
-            if rows is not None:
-                at = tf.random.experimental.stateless_fold_in(at, rows[0])
             images, labels = augment_batch(images, labels, augmentation, at)
         return images, labels
 

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfer import preprocessing, spec
+from kfer.input_pipeline.frames import OF_FRAMES, Frames
 from kfer.progress import progress
 from kfer.settings import LabelSettings
 
@@ -29,7 +30,8 @@ class Decoded:
     """Examples whose images are ready for the network.
 
     Attributes:
-        images: uint8 [n, size, size, channels]; maybe mapped from disk.
+        images: uint8 [n, size, size, channels], or clips [n, frames, size, size, channels], whose frames
+            of 0 alone are none; maybe mapped from disk.
         expression: int32 [n], -1 where missing.
         identity: int32 [n], global ids, -1 where missing.
         source: int32 [n], index of the source that each example comes from.
@@ -115,6 +117,7 @@ def write_decoded(
     central_crops: Sequence[float],
     num_examples: int,
     further: Mapping[str, LabelSettings] | None = None,
+    frames: Frames | None = None,
 ) -> int:
     """Decodes, crops and resizes examples, and writes them for `load_decoded`.
 
@@ -128,27 +131,37 @@ def write_decoded(
         central_crops: For each source, the share of height and width that is kept.
         num_examples: How many examples there are.
         further: Labels besides expression and identity.
+        frames: Which frames are kept of examples that are clips; None for images. A clip of which one
+            does not decode is left out.
 
     Returns:
         How many images did not decode.
     """
     further = further or {}
     kept = (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE, spec.FILENAME, *further)
+    shown = spec.IMAGE
+    shape: tuple[int, ...] = (size, size, channels)
+    if frames is not None:
+        examples = examples.map(frames.choose)
+        shown, shape = spec.CLIP, (frames.number, *shape)
+        kept = (*kept, *OF_FRAMES)
     labels: dict[str, list[np.ndarray]] = {name: [] for name in kept}
     (folder / _FURTHER).mkdir(parents=True, exist_ok=True)
     good: list[np.ndarray] = []
-    with _ImageFile(folder / "images.npy", size, channels) as images:
-        for chunk in _prepared(examples, (spec.IMAGE,), size, channels, central_crops, num_examples):
-            images.append(chunk[spec.IMAGE])
+    with _ImageFile(folder / "images.npy", shape) as images:
+        for chunk in _prepared(examples, (shown,), size, channels, central_crops, num_examples):
+            images.append(chunk[shown])
             good.append(chunk["position"])
             for name, values in labels.items():
                 values.append(chunk[name])
         for name in (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE):
             _save(folder / f"{name}.npy", _joined(labels[name]).astype(np.int32))
         for name, label in further.items():
-            dtype, shape = (np.int32, (-1,)) if label.is_integer else (np.float32, (-1, len(label.names)))
-            numbers = _joined(labels[name]).astype(dtype).reshape(shape)
+            dtype, own = (np.int32, (-1,)) if label.is_integer else (np.float32, (-1, len(label.names)))
+            numbers = _joined(labels[name]).astype(dtype).reshape(own)
             _save(folder / _FURTHER / f"{name}.npy", numbers)
+        for name in OF_FRAMES if frames is not None else ():
+            _save(folder / _FURTHER / f"{name}.npy", _joined(labels[name]))
         filenames = np.char.decode(_joined(labels[spec.FILENAME]).astype(bytes), "utf-8")
         _save(folder / "filename.npy", filenames)
     bad = np.setdiff1d(np.arange(num_examples), _joined(good))
@@ -187,8 +200,8 @@ def write_decoded_pairs(
     folder.mkdir(parents=True, exist_ok=True)
     same, fold = [], []
     with (
-        _ImageFile(folder / "images_a.npy", size, channels) as images_a,
-        _ImageFile(folder / "images_b.npy", size, channels) as images_b,
+        _ImageFile(folder / "images_a.npy", (size, size, channels)) as images_a,
+        _ImageFile(folder / "images_b.npy", (size, size, channels)) as images_b,
     ):
         for chunk in _prepared(
             pairs, (spec.IMAGE_A, spec.IMAGE_B), size, channels, central_crops, num_pairs
@@ -248,8 +261,16 @@ def _prepared(
         return {**example, "position": position, "crop": crop}
 
     def prepare(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        def decoded(encoded: tf.Tensor) -> tf.Tensor:
+            return preprocessing.prepare(encoded, size, channels, example["crop"])
+
+        def of_frames(encoded: tf.Tensor) -> tf.Tensor:
+            nothing = tf.zeros([size, size, channels], tf.uint8)
+            one = lambda frame: tf.cond(frame == b"", lambda: nothing, lambda: decoded(frame))  # noqa: E731
+            return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(nothing.shape, tf.uint8))
+
         images = {
-            key: preprocessing.prepare(example[key], size, channels, example["crop"])
+            key: of_frames(example[key]) if example[key].shape.rank else decoded(example[key])
             for key in image_keys
         }
         return {**example, **images}
@@ -277,9 +298,9 @@ class _ImageFile:
     Not a memory map: on a full disk writing to one kills the process, where a file raises OSError.
     """
 
-    def __init__(self, path: Path, size: int, channels: int) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self._path, self._partial = path, path.with_name(f".{path.name}.partial")
-        self._shape = (size, size, channels)
+        self._shape = shape
         self._count = 0
 
     def __enter__(self) -> "_ImageFile":

@@ -56,11 +56,12 @@ def write_sources(
     builders = [_prepared(source.dataset, source, data_dir, prepared_dir) for source in data.sources]
     identities, num_identities = assign_identities(builders, data.sources)
     labels = with_names(builders, data.sources, labels)
+    clips = data.frames > 0
 
     def examples(split: str) -> Iterator[dict[str, Any]]:
         for index, (builder, source) in enumerate(zip(builders, data.sources, strict=True)):
             if split in source.splits:
-                own = read_source(builder, source.splits[split], source, labels)
+                own = read_source(builder, source.splits[split], source, labels, clips)
                 yield from to_global(own, index, identities)
 
     counts = {}
@@ -71,7 +72,7 @@ def write_sources(
             if split in source.splits
         )
         written = progress(examples(split), f"{split} examples written", total)
-        counts[split] = records.write_examples(written, folder / f"Split-{split}", further(labels))
+        counts[split] = records.write_examples(written, folder / f"Split-{split}", further(labels), clips)
     num_pairs = 0
     if any(source.pairs for source in data.sources):
         num_pairs = records.write_pairs(_pairs(data, data_dir, prepared_dir), folder / "Split-pairs")
@@ -110,6 +111,8 @@ def decode_source(
         ValueError: If a split, feature or label is unknown, or more images than
             `data.max_bad_image_share` do not decode.
     """
+    if data.frames:
+        raise ValueError("clips (data.frames) come from a pipeline's Transform, not from decode_source")
     own = source.splits[split]
     labels = with_names([builder], [source], labels)
     asked = (builder.data_dir, own, source, labels, data.image_size, data.channels)

@@ -31,6 +31,13 @@ _PAIR = {
     spec.FOLD: _INT,
     spec.SOURCE: _INT,
 }
+# What clips have besides; their image is one of their frames.
+_CLIP = {
+    spec.CLIP: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
+    spec.FRAME_EXPRESSION: tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True),
+    spec.FRAME_RATE: tf.io.FixedLenFeature([1], tf.float32),
+    spec.SOUND: _BYTES,
+}
 Labels = Mapping[str, LabelSettings]
 # A record is its length (8 bytes) and the length's checksum (4), the data, and the data's checksum (4).
 _HEADER = struct.Struct("<Q4x")
@@ -40,7 +47,10 @@ _CHUNK = 64
 
 
 def write_examples(
-    examples: Iterable[Mapping[str, Any]], folder: Path, further: Labels | None = None
+    examples: Iterable[Mapping[str, Any]],
+    folder: Path,
+    further: Labels | None = None,
+    clips: bool = False,
 ) -> int:
     """Writes examples as one TFRecord file, which takes its name when it is whole.
 
@@ -49,28 +59,33 @@ def write_examples(
             bytes), and what `further` names.
         folder: Where the file goes; made where missing.
         further: Labels besides expression and identity.
+        clips: Whether they also have what clips have: clip (the frames' bytes), frame_expression
+            (integers), frame_rate (a list of one) and sound (the bytes of int16).
 
     Returns:
         How many examples there were.
     """
-    return _write(examples, folder, _EXAMPLE | _features(further))
+    return _write(examples, folder, _EXAMPLE | _features(further) | (_CLIP if clips else {}))
 
 
-def read_examples(folder: Path, further: Labels | None = None) -> tf.data.Dataset:
+def read_examples(folder: Path, further: Labels | None = None, clips: bool = False) -> tf.data.Dataset:
     """What `write_examples` wrote, in order.
 
     Args:
         folder: Where it wrote.
         further: Labels to read besides expression and identity.
+        clips: Whether to read what clips have besides.
 
     Returns:
         Dataset of {"image": string, "expression", "identity", "source": int64, "filename": string},
-        all scalars, and of each further label: int64 scalars of classes, else float32 vectors.
+        all scalars, and of each further label: int64 scalars of classes, else float32 vectors. Of clips
+        also "clip", string `[frames]`, "frame_expression", int64 `[frames]`, "frame_rate", float32 `[1]`,
+        and "sound", a string.
 
     Raises:
         FileNotFoundError: If the folder has no record file.
     """
-    return _read(folder, _EXAMPLE | _features(further))
+    return _read(folder, _EXAMPLE | _features(further) | (_CLIP if clips else {}))
 
 
 def iterate_examples(folder: Path, further: Labels | None = None) -> Iterator[dict[str, Any]]:
@@ -153,10 +168,14 @@ def _serialized(example: Mapping[str, Any], features: Mapping[str, Any]) -> byte
         value, target = example[name], message.features.feature[name]
         if feature is _INT:
             target.int64_list.value.append(int(value))
+        elif feature.dtype == tf.int64:
+            target.int64_list.value.extend(value)
         elif feature.dtype == tf.float32:
             target.float_list.value.extend(value)
-        else:
+        elif feature is _BYTES:
             target.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
+        else:
+            target.bytes_list.value.extend(value)
     return message.SerializeToString()
 
 

@@ -15,6 +15,9 @@ from kfer.settings.tasks import CLASSES
 Identity = int | str
 
 Labels = Mapping[str, LabelSettings]
+_OF_CLIPS = (spec.FRAME_RATE, spec.FRAME_EXPRESSION, spec.SOUND)
+# Of clips that do not say theirs, in frames a second.
+_USUAL_RATE = 25.0
 # Crossing from TensorFlow to Python costs as much for many examples as for one.
 _CHUNK = 64
 
@@ -24,6 +27,7 @@ def read_source(
     split: str,
     source: SourceSettings,
     labels: Labels,
+    clips: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yields a split's examples in kfer's form.
 
@@ -33,11 +37,13 @@ def read_source(
         source: Says how its features and labels are named.
         labels: What examples carry, by feature; the names of classes are all there. Without
             "expression" nobody's expression is known.
+        clips: Whether they are clips.
 
     Returns:
         Iterator of image (bytes, encoded), expression (int, -1 where missing), identity (the dataset's
         own), the other labels (int, or float32 vectors) and filename; where the dataset has none, the
-        filename is the split and the position.
+        filename is the split and the position. Of clips, the image is the frame in the middle, and what
+        `records.write_examples` takes besides is there too.
 
     Raises:
         ValueError: If the split or a feature does not exist, a label is neither one of the names nor
@@ -45,8 +51,9 @@ def read_source(
             are too many, too few or out of range.
     """
     further = [name for name in labels if name not in (spec.EXPRESSION, spec.IDENTITY)]
-    wanted = (spec.IMAGE, spec.EXPRESSION, spec.IDENTITY, *further, spec.FILENAME)
-    keys = _own_keys(builder, source, wanted, (spec.IMAGE,))
+    shown = spec.CLIP if clips else spec.IMAGE
+    wanted = (shown, spec.EXPRESSION, spec.IDENTITY, *further, spec.FILENAME)
+    keys = _own_keys(builder, source, (*wanted, *_OF_CLIPS) if clips else wanted, (shown,))
     identity_of = _identity_reader(builder, keys, source)
     expression = labels.get(spec.EXPRESSION)
     if expression is None:
@@ -60,7 +67,7 @@ def read_source(
     for position, own in enumerate(_read(builder, split, source, keys.values())):
         filename = own[keys[spec.FILENAME]] if spec.FILENAME in keys else f"{split}:{position}"
         yield {
-            spec.IMAGE: own[keys[spec.IMAGE]],
+            **(_clip(own, keys) if clips else {spec.IMAGE: own[keys[spec.IMAGE]]}),
             spec.IDENTITY: identity_of(own),
             spec.FILENAME: text(filename),
             **{feature: read(own) for feature, read in readers.items()},
@@ -236,20 +243,29 @@ def _read(
 ) -> Iterator[dict[str, Any]]:
     num_examples(builder, split, source)  # Says what is wrong with a split better than TFDS.
     features = {key: builder.info.features[key] for key in keys}
-    skipped = {
-        key: tfds.decode.SkipDecoding()
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.Image)
-    }
+    skipped = {key: tfds.decode.SkipDecoding() for key, feature in features.items() if _is_shown(feature)}
     dataset = builder.as_dataset(
         split=split,
         shuffle_files=False,
         decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True), skipped),
         read_config=tfds.ReadConfig(try_autocache=False),
     )
+    if any(None in feature.shape[:1] for feature in features.values() if not _is_image(feature)):
+        # Clips are of different lengths.
+        yield from dataset.prefetch(1).as_numpy_iterator()
+        return
     for chunk in dataset.batch(_CHUNK).prefetch(1).as_numpy_iterator():
         for values in zip(*chunk.values(), strict=True):
             yield dict(zip(chunk, values, strict=True))
+
+
+def _is_image(feature: tfds.features.FeatureConnector) -> bool:
+    return isinstance(feature, tfds.features.Image)
+
+
+def _is_shown(feature: tfds.features.FeatureConnector) -> bool:
+    """Whether it is an image, or a sequence of them."""
+    return _is_image(feature) or _is_image(getattr(feature, "feature", None))
 
 
 def _identity_reader(
@@ -268,3 +284,19 @@ def _identity_reader(
         return spec.MISSING_LABEL if value < 0 or left_out else int(value)
 
     return identity
+
+
+def _clip(own: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    frames = [bytes(frame) for frame in own[keys[spec.CLIP]]]
+    if not frames:
+        raise ValueError("expected clips of at least one frame; one has none")
+    unknown = [spec.MISSING_LABEL] * len(frames)
+    return {
+        spec.IMAGE: frames[len(frames) // 2],
+        spec.CLIP: frames,
+        spec.FRAME_RATE: [float(own[keys[spec.FRAME_RATE]]) if spec.FRAME_RATE in keys else _USUAL_RATE],
+        spec.FRAME_EXPRESSION: (
+            own[keys[spec.FRAME_EXPRESSION]].tolist() if spec.FRAME_EXPRESSION in keys else unknown
+        ),
+        spec.SOUND: own[keys[spec.SOUND]].astype("<i2").tobytes() if spec.SOUND in keys else b"",
+    }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kfer import spec
-from kfer.settings.checks import check, check_numbers
+from kfer.settings.checks import check, check_choices, check_numbers
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class DataSettings:
         channels: 1 for grey, 3 for RGB; how the network sees images. The exported model takes RGB.
         max_bad_image_share: The run stops where more than this share of a split cannot be decoded.
         memory_budget_gb: Decoded images are held in memory up to this many GB, else mapped from disk.
+        frames: Frames of a clip that the network sees; 0 where examples are images, not clips.
+        frame_sampling: Which frames of a longer clip: "uniform", spread evenly from the first to the
+            last; "dense", the ones in the middle, one after the other; "random", in training as many
+            from a random one on, else those in the middle. Shorter clips are padded.
     """
 
     sources: tuple[SourceSettings, ...] = (SourceSettings("synthetic"),)
@@ -63,6 +67,8 @@ class DataSettings:
     channels: int = 1
     max_bad_image_share: float = 0.02
     memory_budget_gb: float = 2.0
+    frames: int = 0
+    frame_sampling: str = "uniform"
 
     def __post_init__(self) -> None:
         check(bool(self.sources), "sources", "at least one dataset", self.sources)
@@ -70,3 +76,5 @@ class DataSettings:
         check(self.channels in (1, 3), "channels", "1 (grey) or 3 (RGB)", self.channels)
         check_numbers(self, "in [0, 1]", "max_bad_image_share")
         check_numbers(self, "at least 0", "memory_budget_gb")
+        check_numbers(self, "at least 0", "frames")
+        check_choices(self, ("uniform", "dense", "random"), "frame_sampling")

@@ -78,6 +78,7 @@ class Learning:
             self.num_identities,
             settings.seed,
             settings.mixed_precision,
+            self._data.frames,
         )
 
     def _warn_of_lone_faces(self, settings: TrainingSettings, tasks: Tasks) -> None:
@@ -141,7 +142,7 @@ class Learning:
     ) -> tf.data.Dataset:
         return input_pipeline.for_training(
             *(examples, settings.batch_size, settings.seed, augmentation, step),
-            *(self._weights(), settings.sampling, rows, self._learned),
+            *(self._weights(), settings.sampling, rows, self._learned, self._data.frames),
         )
 
     def _weights(self) -> list[float] | None:

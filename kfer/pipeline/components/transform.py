@@ -29,14 +29,20 @@ def transform(
     crops = [source.central_crop for source in data.sources]
     left_out = 0
     for split, count in labels["num_examples"].items():
+        frames = data.frames and input_pipeline.Frames(
+            # In training, a window of them begins at a random frame.
+            data.frames * (2 if data.frame_sampling == "random" and split == spec.TRAIN else 1),
+            data.frame_sampling == "uniform",
+        )
         left_out += input_pipeline.write_decoded(
             transformed_examples.split(split),
-            input_pipeline.read_examples(examples.split(split), further),
+            input_pipeline.read_examples(examples.split(split), further, data.frames > 0),
             size=data.image_size,
             channels=data.channels,
             central_crops=crops,
             num_examples=count,
             further=further,
+            frames=frames or None,
         )
     if labels["num_pairs"]:
         left_out += input_pipeline.write_decoded_pairs(
@@ -52,11 +58,12 @@ def transform(
         "image_size": data.image_size,
         "channels": data.channels,
         "central_crops": dict(zip(labels["sources"], crops, strict=True)),
-        "input": f"{spec.IMAGE}: encoded bytes",
-        "output": f"uint8 [{data.image_size}, {data.image_size}, {data.channels}]",
+        "input": f"{spec.CLIP if data.frames else spec.IMAGE}: encoded bytes",
+        "output": f"uint8 {[*[data.frames] * (data.frames > 0), *[data.image_size] * 2, data.channels]}",
     }
     (transform_graph.path / "transform.json").write_text(json.dumps(steps, indent=1))
     kept = sum(labels["num_examples"].values())
-    return f"{kept:,} images at {data.image_size} px, {'grey' if data.channels == 1 else 'RGB'}" + (
+    what = f"clips of {data.frames} frames" if data.frames else "images"
+    return f"{kept:,} {what} at {data.image_size} px, {'grey' if data.channels == 1 else 'RGB'}" + (
         f"; {left_out} left out that do not decode" if left_out else ""
     )
