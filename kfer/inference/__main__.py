@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kfer.inference.runtime import load
+from kfer.inference.streaming import load_stream
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,16 +25,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Runs an exported model on images. A .tflite file needs no TensorFlow.",
     )
     parser.add_argument("model", type=Path, help="folder of a SavedModel, or a .tflite file")
-    parser.add_argument("images", type=Path, help=".npy file: RGB uint8 [n, height, width, 3]")
+    parser.add_argument(
+        "images",
+        type=Path,
+        help=".npy file: RGB uint8 [n, height, width, 3], or clips [n, frames, height, width, 3]",
+    )
     parser.add_argument("output", type=Path, help=".npz file to write: one float32 array an output")
     parsed = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        outputs = load(parsed.model)(_read_images(parsed.images))
+        images = _read_images(parsed.images)
+        outputs = _of_clips(parsed.model, images) if images.ndim == 5 else load(parsed.model)(images)
         with parsed.output.open("wb") as file:
             np.savez(file, allow_pickle=False, **outputs)
     except (OSError, ValueError) as error:
         parser.error(str(error))
+
+
+def _of_clips(model: Path, clips: np.ndarray) -> dict[str, np.ndarray]:
+    """What a network of clips says of each, frame by frame."""
+    stream = load_stream(model)
+    said = [stream.of_clip(clip) for clip in clips]
+    return {name: np.stack([outputs[name] for outputs in said]) for name in stream.output_names}
 
 
 def _read_images(path: Path) -> np.ndarray:

@@ -18,6 +18,7 @@ from kfer.inference.images import ImageSource
 from kfer.inference.landmarks import DenseLandmarks, check_source
 from kfer.inference.pushed import Model
 from kfer.inference.quality import Quality
+from kfer.inference.streaming import load_stream
 from kfer.inference.thresholds import Threshold
 
 # A quarter turn of a picture each; the first one leaves it as it is.
@@ -346,7 +347,8 @@ class FaceAnalyzer:
     def _loaded_runner(self) -> runtime.Runner:
         with self._loading:
             if self._runner is None:
-                self._runner = runtime.load(self.model.path)
+                load = load_stream if self.model.clip_frames else runtime.load
+                self._runner = load(self.model.path)
             return self._runner
 
 

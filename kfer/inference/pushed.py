@@ -10,6 +10,7 @@ from typing import Any
 from kfer import spec
 from kfer.inference import thresholds
 from kfer.inference.alignment import Crop
+from kfer.inference.streaming import STEP_FILE
 from kfer.inference.thresholds import Threshold
 
 #: Where pipelines push to, below the folder that they run in.
@@ -38,6 +39,7 @@ class Model:
         thresholds: Those that `kfer calibrate` found on its user's pairs, and the one that the Evaluator
             chose; the first is taken where nobody asks for another.
         crop: What of a face's surroundings its training images show.
+        clip_frames: Frames of the clips that it was trained on; 0 where it takes images.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Model:
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     crop: Crop = field(default_factory=Crop)
+    clip_frames: int = 0
 
     @property
     def folder(self) -> Path:
@@ -166,7 +169,7 @@ def _highest(path: Path) -> Path:
 
 
 def _export(version: Path, variant: str | None) -> Path:
-    files = {file.stem: file for file in sorted(version.glob("*.tflite"))}
+    files = {file.stem: file for file in sorted(version.glob("*.tflite")) if file.name != STEP_FILE}
     if (version / _SAVED_MODEL).is_file():
         files["saved_model"] = version
     if variant is None:
@@ -202,6 +205,7 @@ def _described(path: Path, folder: Path) -> Model:
     try:
         chosen = (thresholds.of_evaluator(verification),) if verification else ()
         crop = Crop(**alignment)
+        clip_frames = int(found.get("clip", {}).get("frames", 0))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / _DESCRIPTION} is damaged: {error!r}") from error
     name = f"{found['name']}/{folder.name}" if found.get("name") else path.name
@@ -213,6 +217,7 @@ def _described(path: Path, folder: Path) -> Model:
         tasks=found.get("tasks", {}),
         thresholds=(*thresholds.calibrated(folder, fingerprint), *chosen),
         crop=crop,
+        clip_frames=clip_frames,
     )
 
 

@@ -87,8 +87,12 @@ def load(path: Path | str) -> Runner:
     return _TFLiteRunner(path)
 
 
-def load_signature(path: Path) -> tuple[Any, Any]:
+def load_signature(path: Path, signature: str = _SAVED_MODEL_SIGNATURE) -> tuple[Any, Any]:
     """Returns a SavedModel and its function of pixels, which lives only as long as the model.
+
+    Args:
+        path: Its folder.
+        signature: Of the function.
 
     Raises:
         ValueError: It is no SavedModel that kfer exported.
@@ -98,12 +102,12 @@ def load_signature(path: Path) -> tuple[Any, Any]:
     if not (path / "saved_model.pb").is_file():
         raise ValueError(f"{path} is no SavedModel: it has no saved_model.pb")
     model = tf.saved_model.load(str(path))
-    if _SAVED_MODEL_SIGNATURE not in model.signatures:
+    if signature not in model.signatures:
         raise ValueError(
-            f"{path} was not exported by kfer: its signatures are "
-            f"{', '.join(model.signatures) or 'none'}, without {_SAVED_MODEL_SIGNATURE!r}"
+            f"{path} was not exported by kfer for this: its signatures are "
+            f"{', '.join(model.signatures) or 'none'}, without {signature!r}"
         )
-    return model, model.signatures[_SAVED_MODEL_SIGNATURE]
+    return model, model.signatures[signature]
 
 
 class _SavedModelRunner(Runner):

@@ -103,6 +103,11 @@ class Tracker:
         }
 
     @property
+    def tracks(self) -> tuple[int, ...]:
+        """Those that have not ended."""
+        return tuple(self._tracks)
+
+    @property
     def lost(self) -> bool:
         """Whether a face that was seen a moment ago is not any more."""
         return any(0 < track.unseen <= _RECENT for track in self._tracks.values())

@@ -15,6 +15,7 @@ from kfer.inference.analyzer import FaceAnalyzer
 from kfer.inference.face import Detection
 from kfer.inference.flow import moved
 from kfer.inference.gallery.people import PersonStore
+from kfer.inference.over_time import OverTime
 from kfer.inference.tracking import TrackedFace, Tracker
 from kfer.media.frames import Video, VideoError, VideoSource
 
@@ -106,6 +107,7 @@ def analyze_video(
 
 def _frames(video: Video, analyzer: FaceAnalyzer, tracker: Tracker, every: int) -> Iterator[Frame]:
     before, since = None, every
+    over_time = OverTime(analyzer) if analyzer.model.clip_frames else None
     for number, seconds, image in video:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         places = tracker.in_sight
@@ -122,6 +124,8 @@ def _frames(video: Video, analyzer: FaceAnalyzer, tracker: Tracker, every: int) 
         else:
             (faces,) = analyzer.analyze_pixels([image], [list(followed.values())])
             tracked = tracker.follow(dict(zip(followed, faces, strict=True)), seconds)
+        if over_time is not None:
+            tracked = over_time.update(tracked, tracker.tracks)
         since += 1
         before = grey
         yield Frame(number, seconds, tracked, image, video.skipped)

@@ -1,0 +1,67 @@
+"""What a network of clips says of the faces of a video: each track is a clip."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kfer import spec
+from kfer.inference import alignment
+from kfer.inference.analyzer import FaceAnalyzer
+from kfer.inference.streaming import State, Stream
+from kfer.inference.tracking import TrackedFace
+
+
+class OverTime:
+    """Feeds the faces of tracks to a network of clips, frame by frame.
+
+    A network saw clips of so many frames in training, and a track may be much longer. So each is seen as
+    clips of that length that overlap by half, and the answer is that of the one that has seen more.
+
+    Args:
+        analyzer: Its model is a network of clips.
+    """
+
+    def __init__(self, analyzer: FaceAnalyzer) -> None:
+        self._analyzer = analyzer
+        self._half = max(analyzer.model.clip_frames // 2, 1)
+        self._windows: dict[int, _Windows] = {}
+
+    def update(self, faces: Sequence[TrackedFace], in_sight: Sequence[int]) -> tuple[TrackedFace, ...]:
+        """Returns the faces of the next frame with what their tracks express by now.
+
+        Args:
+            faces: Those of the frame.
+            in_sight: Tracks that have not ended; of others, nothing is kept.
+        """
+        self._windows = {track: self._windows[track] for track in in_sight if track in self._windows}
+        return tuple(self._seen(face) for face in faces)
+
+    def _seen(self, face: TrackedFace) -> TrackedFace:
+        with self._analyzer.running() as stream:
+            assert isinstance(stream, Stream)
+            size = stream.image_size or alignment.SIZE
+            image = alignment.scaled(face.face.aligned, size)[np.newaxis]
+            windows = self._windows.setdefault(face.track, _Windows())
+            probabilities = windows.step(stream, image, self._half).get(spec.EXPRESSION)
+        if probabilities is None:
+            return face
+        names = list(face.face.expressions)
+        said = {name: float(share) for name, share in zip(names, probabilities[0], strict=True)}
+        return dataclasses.replace(face, expressions=said)
+
+
+@dataclass(eq=False)
+class _Windows:
+    """Clips of a track that overlap, the oldest first: states, and how many frames each has seen."""
+
+    states: list[tuple[State, int]] = field(default_factory=list)
+
+    def step(self, stream: Stream, image: np.ndarray, half: int) -> dict[str, np.ndarray]:
+        """What the oldest says of the next frame."""
+        if not self.states or self.states[-1][1] == half:
+            self.states.append((stream.start(), 0))
+        following = [(*stream.step(image, state), seen + 1) for state, seen in self.states]
+        self.states = [(state, seen) for _, state, seen in following if seen < 2 * half]
+        return following[0][0]
