@@ -1,6 +1,7 @@
 """What leaves kfer: a SavedModel, TFLite files, what describes them, and the proof that they agree."""
 
 from kfer.export.bundle import write_bundle as write_bundle
+from kfer.export.clips import write_clip_model as write_clip_model
 from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
 from kfer.export.golden import golden_images as golden_images

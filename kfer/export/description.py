@@ -52,6 +52,7 @@ def write_model_json(
     sources: Mapping[str, int],
     datasets: Mapping[str, str],
     contents: Mapping[str, Mapping[str, Any]],
+    clip: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what a user of the model must know, and lists the files beside it.
 
@@ -79,6 +80,8 @@ def write_model_json(
         parity: The `parity_report` of each export.
         sources: Training images by the name of their source.
         datasets: By the same names, the dataset's name and version.
+        clip: Of a network of clips: the "frames" that it takes at once, and its "state_size", None where
+            it has none.
         contents: Of TFLite files by name, `flatbuffer.contents`; it is told with the file.
 
     Raises:
@@ -112,6 +115,7 @@ def write_model_json(
         "metrics": metrics,
         "figures": list(figures),
         "parity": parity,
+        **({"clip": dict(clip)} if clip else {}),
         "files": {
             name: {**_fingerprint(folder / name), **contents.get(name, {})}
             for name in (f.relative_to(folder).as_posix() for f in files)

@@ -135,7 +135,7 @@ def write_model(
         image_size=image_size,
         channels=channels,
         tasks=tasks,
-        temperatures=_temperatures(evaluation["calibration"]),
+        temperatures=temperatures_of(evaluation["calibration"]),
         embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
         weights=weights_digest(model),
         alignment={"margin": settings.face_margin, "shift": settings.face_shift},
@@ -171,7 +171,7 @@ def _taken(examples: Decoded, positions: np.ndarray) -> np.ndarray:
     return np.stack([examples.images[position] for position in positions])
 
 
-def _temperatures(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+def temperatures_of(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """By task, those that the validation split determines."""
     return {
         task: found["temperature"]

@@ -164,7 +164,7 @@ class _Part:
     def _content(self, variant: str) -> bytes:
         """What the converter makes."""
         if variant not in (INT8, INT8_IO):
-            return _convert(self._converter(variant), variant)
+            return converted_to_builtins(self._converter(variant), variant)
         types = (tf.uint8, tf.float32) if variant == INT8 else (tf.int8, tf.int8)
         with _quiet():
             return calibration.quantized(self._with_ranges, *types)
@@ -176,7 +176,7 @@ class _Part:
         # It finds the activations on one image; their ranges are ours.
         converter.representative_dataset = lambda: _calibration_examples(self.calibration_images[:1])
         converter._experimental_calibrate_only = True
-        marked = _convert(converter, INT8)
+        marked = converted_to_builtins(converter, INT8)
         images = _calibration_inputs(self.calibration_images)
         with _quiet():
             return calibration.with_ranges(marked, images, self.settings.calibration_percentile)
@@ -257,7 +257,16 @@ def _calibration_inputs(images: np.ndarray) -> Iterator[np.ndarray]:
         yield rgb[np.newaxis]
 
 
-def _convert(converter: tf.lite.TFLiteConverter, variant: str) -> bytes:
+def converted_to_builtins(converter: tf.lite.TFLiteConverter, variant: str) -> bytes:
+    """Returns what the converter makes of builtin operations alone.
+
+    Args:
+        converter: Made and set.
+        variant: How messages call it.
+
+    Raises:
+        ValueError: There are operations that TFLite has not built in; they are named.
+    """
     try:
         with _quiet(), warnings.catch_warnings():
             # The converter calibrates with tf.lite.Interpreter, which announces its own end.

@@ -94,7 +94,7 @@ def _capitalised(name: str) -> str:
 def _files(pushed: Path, parity: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for file in sorted(pushed.glob("*.tflite")):
-        change = parity[file.stem].get("accuracy_change")
+        change = parity.get(file.stem, {}).get("accuracy_change")
         points = "" if change is None else f", accuracy {100 * change:+.2f} points against Keras"
         rows.append(("TFLite", f"{_short(file)} ({file.stat().st_size / 1e6:.2f} MB{points})"))
     return rows

@@ -35,7 +35,8 @@ def infra_validator(
         input_pipeline.load_decoded(transformed_examples.split(split), data.memory_budget_gb)
         for split in ("train", "test")
     )
-    found = exporting.write_model(
+    write = exporting.write_clip_model if data.frames else exporting.write_model
+    found = write(
         serving_model.path,
         name,
         models.load(model.keras_file),

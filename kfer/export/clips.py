@@ -1,0 +1,197 @@
+"""The exports of a network of clips: whole clips, and frame by frame.
+
+A TFLite file makes features of a frame; what goes on from there, with a state, is small, of float32, and
+the same for all of them: step.tflite.
+"""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kfer import preprocessing, spec
+from kfer.export import choice, network, parity
+from kfer.export.card import figures_of, write_card
+from kfer.export.description import write_labels, write_model_json
+from kfer.export.fresh import run_in_fresh_process
+from kfer.export.package import Comparison, temperatures_of
+from kfer.export.tflite import converted_to_builtins, save_tflite
+from kfer.input_pipeline import Decoded
+from kfer.models.streaming import FEATURES, Stream
+from kfer.settings import ExportSettings, TaskSettings
+from kfer.settings.tasks import REGRESSION, Tasks
+
+_STEP, _CLIP, _STATE = "step", "clip_tensor", "state"
+# Exports are asked for each frame: so many clips are enough to see that they agree.
+_MOST_CLIPS = 200
+_log = logging.getLogger(__name__)
+
+
+def write_clip_model(
+    folder: Path,
+    name: str,
+    model: keras.Model,
+    tasks: Tasks,
+    settings: ExportSettings,
+    train: Decoded,
+    test: Decoded,
+    evaluation: Mapping[str, Any],
+    sources: Mapping[str, str],
+) -> Comparison:
+    """Writes all that leaves kfer of a network of clips, and compares each export with Keras.
+
+    Signatures of the SavedModel: "clip_tensor" takes `clips`, uint8 `[n, frames, height, width, 3]`, of
+    which frames of 0 alone are none; "step" takes `images`, uint8 `[n, height, width, 3]`, and `state`,
+    float32 `[n, state_size]`, 0 before the first frame, and gives the next `state` with the outputs. Each
+    `<variant>.tflite` makes "features" of an image; step.tflite, signature "step", takes these in place
+    of the image. A network that needs frames that come later has "clip_tensor" alone.
+
+    Args:
+        folder: Where to write.
+        name: The model's name.
+        model: The trained network.
+        tasks: What it was trained for.
+        settings: What is exported, and how near to Keras it must be.
+        train: The training split, which calibrates integer variants.
+        test: The test split, of which exports are compared on some.
+        evaluation: The Evaluator's report.
+        sources: The name and version of each source's dataset, by the source's name.
+
+    Raises:
+        ValueError: What `save_tflite` refuses.
+        RuntimeError: An export does not run.
+    """
+    tasks = network.exported_tasks(model, tasks)
+    model = network.in_float32(model)
+    frames, image_size, channels = test.images.shape[1], test.images.shape[2], test.images.shape[4]
+    stream = None if _needs_all(model) else Stream(model)
+    _save(model, stream, folder, tasks)
+    exports = {parity.SAVED_MODEL: folder}
+    if stream is not None:
+        _log.info("  exporting what makes features of frames, and what goes on from there")
+        encoder = stream.encoder()
+        features = {FEATURES: TaskSettings(REGRESSION, tuple(map(str, range(stream.num_features))))}
+        shown = choice.for_calibration(train, settings.calibration_images)
+        images = np.stack([_middle(train.images[index]) for index in shown])
+        files = save_tflite(encoder, folder, features, settings, images, image_size, channels)
+        (folder / "step.tflite").write_bytes(_step_file(stream, tasks))
+        exports |= {export: file.path for export, file in files.items()}
+    chosen = choice.for_parity(test, min(settings.parity_images, _MOST_CLIPS))
+    clips = np.stack([test.images[index] for index in chosen])
+    there = clips.any(axis=(1, 2, 3, 4))
+    chosen, clips = chosen[there], clips[there]
+    labels = {task: test.label(task_.feature or task)[chosen] for task, task_ in tasks.items()}
+    reference = network.keras_outputs(model, tasks, clips)
+    shown_clips = np.broadcast_to(clips, (*clips.shape[:4], 3))
+    reports = {}
+    for export, place in exports.items():
+        _log.info("  comparing %s with Keras on %d clips, frame by frame", export, len(clips))
+        said = (
+            run_in_fresh_process(place, shown_clips) if stream is not None else _whole(place, shown_clips)
+        )
+        reports[export] = parity.parity_report(reference, said, tasks, labels)
+    if spec.EXPRESSION in tasks:
+        write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
+    counts = np.bincount(train.source, minlength=len(sources))
+    trained_on = {source: int(count) for source, count in zip(sources, counts, strict=False)}
+    card = folder / "MODEL_CARD.md"
+    write_card(card, name, tasks, settings, image_size, trained_on, sources, evaluation, reports)
+    write_model_json(
+        folder / "model.json",
+        name=name,
+        image_size=image_size,
+        channels=channels,
+        tasks=tasks,
+        temperatures=temperatures_of(evaluation["calibration"]),
+        embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
+        weights=network.weights_digest(model),
+        alignment={"margin": settings.face_margin, "shift": settings.face_shift},
+        verification=evaluation["threshold"],
+        metrics=evaluation["metrics"],
+        figures=figures_of(evaluation, tasks),
+        parity=reports,
+        sources=trained_on,
+        datasets=sources,
+        contents={},
+        clip={"frames": frames, "state_size": stream.state_size if stream else None},
+    )
+    return Comparison(reports, parity.check_parity(reports, settings))
+
+
+def _needs_all(model: keras.Model) -> bool:
+    return any(isinstance(layer, keras.layers.Bidirectional) for layer in model.layers)
+
+
+def _middle(clip: np.ndarray) -> np.ndarray:
+    """The frame in the middle of those that are there."""
+    there = np.flatnonzero(clip.any(axis=(1, 2, 3)))
+    return clip[there[len(there) // 2]] if len(there) else clip[0]
+
+
+def _save(model: keras.Model, stream: Stream | None, folder: Path, tasks: Tasks) -> None:
+    _, frames, size, _, channels = model.input_shape
+
+    @tf.function(input_signature=[tf.TensorSpec([None, frames, None, None, 3], tf.uint8, "clips")])
+    def of_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = tf.shape(clips)
+        images = tf.reshape(clips, tf.concat([[-1], shape[2:]], 0))
+        prepared = preprocessing.prepare_images(images, size, channels)
+        seen = tf.reshape(prepared, [-1, frames, size, size, channels])
+        return network.add_tails(model(tf.cast(seen, tf.float32), training=False), tasks, normalise=False)
+
+    module = tf.Module()
+    module.network_variables = [variable.value for variable in model.variables]
+    module.of_clips = of_clips
+    signatures = {"serving_default": of_clips, _CLIP: of_clips}
+    if stream is not None:
+        module.step = signatures[_STEP] = _step_function(stream, tasks, size, channels)
+    folder.mkdir(parents=True, exist_ok=True)
+    tf.saved_model.save(module, str(folder), signatures)
+
+
+def _step_function(stream: Stream, tasks: Tasks, size: int, channels: int) -> Any:
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.uint8, "images"),
+            tf.TensorSpec([None, stream.state_size], tf.float32, _STATE),
+        ]
+    )
+    def step(images: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
+        prepared = preprocessing.prepare_images(images, size, channels)
+        outputs, following = stream.step(stream.encode(tf.cast(prepared, tf.float32)), state)
+        return {**network.add_tails(outputs, tasks, normalise=False), _STATE: following}
+
+    return step
+
+
+def _step_file(stream: Stream, tasks: Tasks) -> bytes:
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([1, stream.num_features], tf.float32, FEATURES),
+            tf.TensorSpec([1, stream.state_size], tf.float32, _STATE),
+        ]
+    )
+    def step(features: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs, following = stream.step(features, state)
+        return {**network.add_tails(outputs, tasks, normalise=False), _STATE: following}
+
+    module = tf.Module()
+    module.network_variables = [variable.value for variable in stream.network.variables]
+    module.step = step
+    with tempfile.TemporaryDirectory() as temporary:
+        tf.saved_model.save(module, temporary, {_STEP: step})
+        return converted_to_builtins(
+            tf.lite.TFLiteConverter.from_saved_model(temporary, signature_keys=[_STEP]), "step"
+        )
+
+
+def _whole(place: Path, clips: np.ndarray) -> dict[str, np.ndarray]:
+    """What the SavedModel says of whole clips."""
+    model = tf.saved_model.load(str(place))
+    said = model.signatures[_CLIP](clips=tf.constant(np.ascontiguousarray(clips)))
+    return {name: value.numpy() for name, value in said.items()}
