@@ -2,6 +2,7 @@
 
 from kfer.evaluation.blessing import Blessing as Blessing
 from kfer.evaluation.blessing import bless as bless
+from kfer.evaluation.clips import clip_report as clip_report
 from kfer.evaluation.identity import choose_threshold as choose_threshold
 from kfer.evaluation.identity import identification_report as identification_report
 from kfer.evaluation.identity import verification_report as verification_report

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from kfer import spec
 from kfer.pipeline.artifacts import (
     Model,
     ModelBlessing,
@@ -51,6 +52,8 @@ def evaluator(
         evaluation_settings,
     )
     report["judged_on"] = judged_on
+    if data.frames and report["expression"]:
+        report["clips"] = judging.clip_report(network, test, spec.EXPRESSION)
     np.savez(evaluation.path / "predictions.npz", **predictions)  # type: ignore[arg-type]
     (evaluation.path / "evaluation.json").write_text(json.dumps(report, indent=1))
     earlier = baseline and json.loads((baseline.path / "evaluation.json").read_text())

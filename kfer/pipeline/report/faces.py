@@ -17,6 +17,8 @@ _FACE_BYTES = 7500
 #: Faces of the sample at most, over all rows, and in one row.
 _SAMPLE, _ROW = 120, 8
 _PEOPLE_SHOWN = 6
+#: Frames of a clip that are shown.
+_STRIP = 8
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Face:
         image: The PNG as a data URI.
         title: Its label; empty where the row says it.
         note: More about it, maybe empty.
+        is_strip: Whether it is some frames of a clip, side by side.
     """
 
     image: str
     title: str
     note: str = ""
+    is_strip: bool = False
 
 
 class Split:
@@ -56,7 +60,9 @@ class Split:
 
     def face(self, index: int, title: str, note: str = "") -> Face:
         """The example at an index as a face to show."""
-        return Face(data_uri(self._images[index]), title, note)
+        shown = self._images[index]
+        is_clip = shown.ndim == 4
+        return Face(data_uri(_strip(shown) if is_clip else shown), title, note, is_clip)
 
     def class_counts(self) -> np.ndarray:
         """Examples by expression and source, int [expressions, sources]."""
@@ -105,7 +111,8 @@ class Split:
             )
             rows = [(title, positions[labels[positions] == value]) for value, title in names.items()]
             groups.append((name, has_expressions, [row for row in rows if len(row[1])]))
-        number = min(max(_SAMPLE // max(sum(len(rows) for _, _, rows in groups), 1), 1), _ROW)
+        most = _ROW // 4 if self._images.ndim == 5 else _ROW
+        number = min(max(_SAMPLE // max(sum(len(rows) for _, _, rows in groups), 1), 1), most)
         return [
             {
                 "source": name,
@@ -139,12 +146,24 @@ def data_uri(image: np.ndarray) -> str:
         image: uint8 [height, width, channels], RGB or grey.
     """
     side = int((_FACE_BYTES / image.shape[2]) ** 0.5)
-    if max(image.shape[:2]) > side:
-        scale = side / max(image.shape[:2])
+    if min(image.shape[:2]) > side:
+        scale = side / min(image.shape[:2])
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     ordered = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 and image.shape[2] == 3 else image
     _, png = cv2.imencode(".png", np.ascontiguousarray(ordered))
     return "data:image/png;base64," + base64.b64encode(png.tobytes()).decode()
+
+
+def _strip(clip: np.ndarray) -> np.ndarray:
+    """Frames of a clip side by side, from its first to its last, uint8 [height, width, channels].
+
+    Args:
+        clip: uint8 [frames, height, width, channels]; frames of 0 alone are none.
+    """
+    there = clip[clip.any(axis=(1, 2, 3))]
+    if not len(there):
+        return clip[0]
+    return np.concatenate(there[np.linspace(0, len(there) - 1, _STRIP).round().astype(int)], axis=1)
 
 
 def _often(identities: np.ndarray) -> list[int]:

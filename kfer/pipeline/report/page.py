@@ -17,6 +17,7 @@ from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
 from kfer.pipeline.report import charts, figures, templates
+from kfer.pipeline.report.clips import over_time
 from kfer.pipeline.report.faces import Face, Split, images_per_person
 from kfer.settings import PipelineSettings, dotted
 
@@ -59,6 +60,7 @@ def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], output
             slices=figures.slice_tables(evaluation),
             min_slice=settings.evaluation.min_slice_examples,
             calibrations=figures.calibrations(evaluation),
+            clips=over_time(evaluation, splits.get("test")),
             examples=_examples(outputs, evaluation, splits),
             exports=_exports(outputs),
             lineage=_lineage(root, nodes, outputs),
