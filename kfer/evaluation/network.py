@@ -1,7 +1,7 @@
 """A network's figures on held-out examples."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -158,7 +158,7 @@ def _said(
     """What the network says of the examples at these positions."""
     if not len(positions):
         return {}, None
-    outputs = _predict(network, examples.images, positions)
+    outputs = _predict(network, examples.inputs, positions)
     people = examples.label(spec.IDENTITY)[positions]
     answers, faces = {}, None
     for name, task in tasks.items():
@@ -212,7 +212,7 @@ def _own_pairs(
     if pairs is None:
         return None
     first, second = (
-        _predict(network, images, np.arange(len(pairs)))[spec.EMBEDDING]
+        _predict(network, images.__getitem__, np.arange(len(pairs)))[spec.EMBEDDING]
         for images in (pairs.images_a, pairs.images_b)
     )
     folds = metrics.folds_of(pairs.same, pairs.fold, settings.folds)
@@ -242,15 +242,19 @@ def _identity_reports(faces: Faces, pairs: Pairs | None, settings: EvaluationSet
     return found
 
 
-def _predict(network: keras.Model, images: np.ndarray, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs for the images at these positions, but the cosines with people trained on.
+def _predict(
+    network: keras.Model,
+    inputs: Callable[[np.ndarray], np.ndarray | dict[str, np.ndarray]],
+    positions: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The outputs for what the network takes of these positions, but the cosines with people trained on.
 
     Raises:
         ValueError: An output is not finite.
     """
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, len(positions), _BATCH_SIZE):
-        batch = network.predict_on_batch(np.asarray(images[positions[start : start + _BATCH_SIZE]]))
+        batch = network.predict_on_batch(inputs(positions[start : start + _BATCH_SIZE]))
         for name, output in batch.items():
             # Nothing here needs them, and there may be thousands an image.
             if name != spec.IDENTITY:

@@ -3,16 +3,20 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from kfer import spec
 from kfer.augmentation import augment_batch
 from kfer.input_pipeline.decoded import Decoded
 from kfer.input_pipeline.frames import windows
 from kfer.input_pipeline.order import Order, without_few_images
 from kfer.settings import AugmentationSettings, SamplingSettings
 
+#: Images or clips or, with sound, "image" and "sound".
+Inputs: TypeAlias = tf.Tensor | dict[str, tf.Tensor]
 _LARGEST_INT32 = 2**31
 _NAMED_EXAMPLES = 5
 _COUNTED_BATCHES = 20
@@ -70,8 +74,8 @@ def for_training(
         chosen = order.indices(step)
         return chosen if rows is None else chosen[np.asarray(rows)]
 
-    def batch(step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        images, labels = _gathered(decoded.images, kept, indices, step)
+    def batch(step: tf.Tensor) -> tuple[Inputs, dict[str, tf.Tensor]]:
+        images, labels, sound = _gathered(decoded, kept, indices, step)
         images = tf.ensure_shape(images, [size, *decoded.images.shape[1:]])
         labels = {
             name: tf.ensure_shape(label, [size, *label.shape[1:]]) for name, label in labels.items()
@@ -83,7 +87,9 @@ def for_training(
             images, labels = windows(images, labels, frames, at)
         if augmentation is not None:
             images, labels = augment_batch(images, labels, augmentation, at)
-        return images, labels
+        if sound is None:
+            return images, labels
+        return {spec.IMAGE: images, spec.SOUND: tf.ensure_shape(sound, [size, sound.shape[1]])}, labels
 
     steps = tf.data.Dataset.counter(start_step)
     return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -168,10 +174,12 @@ def for_evaluation(decoded: Decoded, batch_size: int) -> tf.data.Dataset:
         return np.arange(start, min(start + batch_size, len(decoded)))
 
     starts = tf.data.Dataset.range(0, len(decoded), batch_size)
-    batches = starts.map(
-        lambda start: _gathered(decoded.images, decoded.labels, indices, start),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+
+    def batch(start: tf.Tensor) -> tuple[Inputs, dict[str, tf.Tensor]]:
+        images, labels, sound = _gathered(decoded, decoded.labels, indices, start)
+        return images if sound is None else {spec.IMAGE: images, spec.SOUND: sound}, labels
+
+    batches = starts.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -186,8 +194,8 @@ def measure_speed(dataset: tf.data.Dataset, seconds: float = 2.0) -> float:
     next(batches)
     start = time.monotonic()
     count, passed = 0, 0.0
-    for images, _ in batches:
-        count += int(images.shape[0])
+    for inputs, _ in batches:
+        count += int(tf.nest.flatten(inputs)[0].shape[0])
         passed = time.monotonic() - start
         if passed >= seconds:
             break
@@ -195,25 +203,34 @@ def measure_speed(dataset: tf.data.Dataset, seconds: float = 2.0) -> float:
 
 
 def _gathered(
-    images: np.ndarray,
+    decoded: Decoded,
     labels: Mapping[str, np.ndarray],
     indices: Callable[[int], np.ndarray],
     at: tf.Tensor,
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The examples that `indices` names for `at`.
+) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor | None]:
+    """The examples that `indices` names for `at`, and their sound where they have some.
 
     They are taken in NumPy: a tensor of all images would be a second copy of them in memory, and
     images that are mapped from disk cannot be one.
     """
 
+    images, heard = decoded.images, [] if decoded.sound is None else [decoded.sound]
+
     def take(at: int) -> list[np.ndarray]:
         chosen = indices(int(at))
-        return [np.asarray(images[chosen]), *(label[chosen] for label in labels.values())]
+        return [np.asarray(each[chosen]) for each in (images, *labels.values(), *heard)]
 
     # A trunk's features are float32 in the place of images.
-    types = [tf.as_dtype(images.dtype), *(tf.as_dtype(label.dtype) for label in labels.values())]
+    types = [tf.as_dtype(each.dtype) for each in (images, *labels.values(), *heard)]
     batch, *taken = tf.numpy_function(take, [at], types, stateful=False)
-    return tf.ensure_shape(tf.cast(batch, tf.float32), [None, *images.shape[1:]]), {
-        name: tf.ensure_shape(values, [None, *label.shape[1:]])
-        for (name, label), values in zip(labels.items(), taken, strict=True)
-    }
+    sound = None
+    if heard:
+        sound = tf.ensure_shape(tf.cast(taken.pop(), tf.float32) / 32768, [None, *heard[0].shape[1:]])
+    return (
+        tf.ensure_shape(tf.cast(batch, tf.float32), [None, *images.shape[1:]]),
+        {
+            name: tf.ensure_shape(values, [None, *label.shape[1:]])
+            for (name, label), values in zip(labels.items(), taken, strict=True)
+        },
+        sound,
+    )

@@ -21,7 +21,7 @@ from kfer.settings import LabelSettings
 
 _log = logging.getLogger(__name__)
 _CHUNK = 256
-_FURTHER = "further"
+_FURTHER, _SOUND = "further", "sound.npy"
 _NAMED_BAD_IMAGES = 5
 
 
@@ -38,6 +38,7 @@ class Decoded:
         filename: Unicode [n], where the image came from.
         further: Other labels by feature: int32 [n], -1 where missing, or float32 [n, k], nan where
             missing.
+        sound: Of clips with sound, int16 [n, samples], of which 0 alone is none; else None.
     """
 
     images: np.ndarray
@@ -46,6 +47,7 @@ class Decoded:
     source: np.ndarray
     filename: np.ndarray
     further: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sound: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,6 +68,20 @@ class Decoded:
             raise ValueError(f"the examples carry no {feature!r}; they carry {', '.join(labels)}")
         return labels[feature]
 
+    def inputs(self, positions: np.ndarray | slice) -> np.ndarray | dict[str, np.ndarray]:
+        """What a network takes of some examples: images or clips or, with sound, "image" and "sound".
+
+        Args:
+            positions: Of the examples.
+
+        Returns:
+            The images as they are; sound float32 `[n, samples]` in [-1, 1).
+        """
+        images = np.asarray(self.images[positions])
+        if self.sound is None:
+            return images
+        return {spec.IMAGE: images, spec.SOUND: as_wave(self.sound[positions])}
+
     def first(self, count: int) -> "Decoded":
         """The first `count` examples, or all where there are fewer."""
         return Decoded(
@@ -75,6 +91,7 @@ class Decoded:
             source=self.source[:count],
             filename=self.filename[:count],
             further={name: values[:count] for name, values in self.further.items()},
+            sound=None if self.sound is None else self.sound[:count],
         )
 
     @classmethod
@@ -86,7 +103,8 @@ class Decoded:
         further = {
             name: np.concatenate([part.further[name] for part in parts]) for name in parts[0].further
         }
-        return cls(**joined, further=further)
+        sounds = [part.sound for part in parts if part.sound is not None]
+        return cls(**joined, further=further, sound=np.concatenate(sounds) if sounds else None)
 
 
 @dataclass(frozen=True)
@@ -107,6 +125,11 @@ class DecodedPairs:
 
     def __len__(self) -> int:
         return len(self.same)
+
+
+def as_wave(sound: np.ndarray) -> np.ndarray:
+    """Returns sound of int16 as float32 in [-1, 1)."""
+    return sound.astype(np.float32) / 32768
 
 
 def write_decoded(
@@ -144,7 +167,7 @@ def write_decoded(
     if frames is not None:
         examples = examples.map(frames.choose)
         shown, shape = spec.CLIP, (frames.number, *shape)
-        kept = (*kept, *OF_FRAMES)
+        kept = (*kept, *OF_FRAMES, *([spec.SOUND] if frames.samples else []))
     labels: dict[str, list[np.ndarray]] = {name: [] for name in kept}
     (folder / _FURTHER).mkdir(parents=True, exist_ok=True)
     good: list[np.ndarray] = []
@@ -162,6 +185,8 @@ def write_decoded(
             _save(folder / _FURTHER / f"{name}.npy", numbers)
         for name in OF_FRAMES if frames is not None else ():
             _save(folder / _FURTHER / f"{name}.npy", _joined(labels[name]))
+        if spec.SOUND in labels:
+            _save(folder / _SOUND, _joined(labels[spec.SOUND]).astype(np.int16))
         filenames = np.char.decode(_joined(labels[spec.FILENAME]).astype(bytes), "utf-8")
         _save(folder / "filename.npy", filenames)
     bad = np.setdiff1d(np.arange(num_examples), _joined(good))
@@ -232,7 +257,9 @@ def load_decoded(folder: Path, memory_budget_gb: float) -> Decoded:
     images = _load_images(folder / "images.npy", memory_budget_gb)
     names = (spec.EXPRESSION, spec.IDENTITY, spec.SOURCE, spec.FILENAME)
     further = {path.stem: np.load(path) for path in sorted((folder / _FURTHER).glob("[!.]*.npy"))}
-    return Decoded(images, **{name: np.load(folder / f"{name}.npy") for name in names}, further=further)
+    sound = np.load(folder / _SOUND) if (folder / _SOUND).exists() else None
+    labels = {name: np.load(folder / f"{name}.npy") for name in names}
+    return Decoded(images, **labels, further=further, sound=sound)
 
 
 def load_pairs(folder: Path) -> DecodedPairs:

@@ -20,10 +20,13 @@ class Frames:
         number: How many are kept.
         spread: Whether they are spread evenly from a longer clip's first frame to its last; else they
             are those in its middle, one after the other.
+        samples: Of the sound from the first of them on, at `spec.SAMPLE_RATE`; what is longer is cut,
+            and silence is behind what is shorter. 0 for none.
     """
 
     number: int
     spread: bool
+    samples: int = 0
 
     def choose(self, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns an example with so many frames; "" where there is none, whose label is missing (-1).
@@ -33,7 +36,8 @@ class Frames:
 
         Returns:
             The same with "clip", string `[number]`, "frame_expression", int32 `[number]`, "num_frames",
-            int32 scalar, and the rate, float32 `[1]`, of the frames that are kept; without "sound".
+            int32 scalar, and the rate, float32 `[1]`, of the frames that are kept; and "sound", int16
+            `[samples]`, where there are some.
         """
         clip, labels = example[spec.CLIP], example[spec.FRAME_EXPRESSION]
         total = tf.shape(clip)[0]
@@ -55,6 +59,7 @@ class Frames:
         missing = self.number - kept
         return {
             **{name: value for name, value in example.items() if name != spec.SOUND},
+            **self._heard(example, first),
             spec.CLIP: tf.ensure_shape(
                 tf.concat([tf.gather(clip, chosen), tf.fill([missing], "")], 0), [self.number]
             ),
@@ -71,6 +76,18 @@ class Frames:
             spec.FRAME_RATE: example[spec.FRAME_RATE] * slower,
             NUM_FRAMES: kept,
         }
+
+    def _heard(self, example: dict[str, tf.Tensor], first: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The sound from a frame on."""
+        if not self.samples:
+            return {}
+        sound = tf.io.decode_raw(example[spec.SOUND], tf.int16)
+        start = tf.cast(
+            tf.cast(first, tf.float32) / example[spec.FRAME_RATE][0] * spec.SAMPLE_RATE, tf.int32
+        )
+        kept = sound[start : start + self.samples]
+        silent = tf.zeros([self.samples - tf.shape(kept)[0]], tf.int16)
+        return {spec.SOUND: tf.ensure_shape(tf.concat([kept, silent], 0), [self.samples])}
 
 
 def windows(

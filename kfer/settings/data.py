@@ -60,6 +60,8 @@ class DataSettings:
         frame_sampling: Which frames of a longer clip: "uniform", spread evenly from the first to the
             last; "dense", the ones in the middle, one after the other; "random", in training as many
             from a random one on, else those in the middle. Shorter clips are padded.
+        sound_seconds: Sound of a clip that the network hears, from its first frame that is kept on; 0 for
+            none. What is longer is cut; a clip without sound has silence.
     """
 
     sources: tuple[SourceSettings, ...] = (SourceSettings("synthetic"),)
@@ -69,6 +71,7 @@ class DataSettings:
     memory_budget_gb: float = 2.0
     frames: int = 0
     frame_sampling: str = "uniform"
+    sound_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         check(bool(self.sources), "sources", "at least one dataset", self.sources)
@@ -78,3 +81,14 @@ class DataSettings:
         check_numbers(self, "at least 0", "memory_budget_gb")
         check_numbers(self, "at least 0", "frames")
         check_choices(self, ("uniform", "dense", "random"), "frame_sampling")
+        check_numbers(self, "at least 0", "sound_seconds")
+        if self.sound_seconds:
+            check(self.frames > 0, "frames", "at least 1 where sound is heard", self.frames)
+            check(
+                self.frame_sampling != "random", "frame_sampling", "uniform or dense with sound", "random"
+            )
+
+    @property
+    def num_samples(self) -> int:
+        """Of the sound of a clip."""
+        return round(self.sound_seconds * spec.SAMPLE_RATE)

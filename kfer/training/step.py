@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from kfer.augmentation import MIX, mixed_name
+from kfer.input_pipeline.batches import Inputs
 from kfer.losses import TaskLoss
 from kfer.training.averaging import Average
 from kfer.training.devices import Devices, all_rows, all_sum
 from kfer.training.weighting import Weighting
 
-Labels = dict[str, tf.Tensor]
+Labels: TypeAlias = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Step:
         # XLA on a CPU is several times slower.
         self._run = tf.function(self._on_all_replicas, autograph=False, jit_compile=False)
 
-    def __call__(self, images: tf.Tensor, labels: Labels) -> dict[str, float]:
+    def __call__(self, images: Inputs, labels: Labels) -> dict[str, float]:
         """Changes the weights, and returns figures of the global batch, the same in every process.
 
         Args:
@@ -108,18 +110,20 @@ class Step:
         figures = self._run(images, labels).numpy()
         return dict(zip(self._names, figures.tolist(), strict=True))
 
-    def _on_all_replicas(self, images: tf.Tensor, labels: Labels) -> tf.Tensor:
+    def _on_all_replicas(self, images: Inputs, labels: Labels) -> tf.Tensor:
         strategy = self._devices.strategy
         figures = strategy.run(self._on_one_replica, (images, labels))
         if self._average is not None:
             self._average.update(self._optimizer.iterations)
         return strategy.experimental_local_results(figures)[0]
 
-    def _on_one_replica(self, images: tf.Tensor, labels: Labels) -> tf.Tensor:
+    def _on_one_replica(self, images: Inputs, labels: Labels) -> tf.Tensor:
         images, labels = tf.nest.map_structure(self._own_rows, (images, labels))
         size = self._rows // self._accumulation
         cuts = [slice(start, start + size) for start in range(0, self._rows, size)]
-        parts = [(images[cut], {name: label[cut] for name, label in labels.items()}) for cut in cuts]
+        parts: list[tuple[Inputs, Labels]] = [
+            tf.nest.map_structure(lambda rows, cut=cut: rows[cut], (images, labels)) for cut in cuts
+        ]
         divisors = all_sum(
             [
                 tf.add_n([self._weight(task, objective, own) for _, own in parts])
@@ -150,7 +154,7 @@ class Step:
         outputs = tf.zeros([tf.shape(labels[task])[0], *shape])
         return tf.reduce_sum(objective.loss.weights(*_compared(task, labels, outputs)))
 
-    def _part(self, images: tf.Tensor, labels: Labels, divisors: list[tf.Tensor]) -> list[tf.Tensor]:
+    def _part(self, images: Inputs, labels: Labels, divisors: list[tf.Tensor]) -> list[tf.Tensor]:
         """What a part of a batch adds to the sums that a step is made from: counts, then gradients."""
         per_task = self._weighting.needs_task_gradients
         with tf.GradientTape(persistent=per_task) as tape:
@@ -184,7 +188,7 @@ class Step:
         found = [tf.convert_to_tensor(one) for row in gradients for one in row if one is not None]
         return [*([] if per_task else [loss]), *parts.values(), *counts, *found]
 
-    def _taught(self, teaching: Teaching, images: tf.Tensor, outputs: Labels) -> tf.Tensor:
+    def _taught(self, teaching: Teaching, images: Inputs, outputs: Labels) -> tf.Tensor:
         answers = [
             tf.stop_gradient(teacher(images, training=False)[teaching.output])
             for teacher in teaching.teachers

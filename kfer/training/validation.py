@@ -47,7 +47,7 @@ class Validation:
     def __init__(
         self, model: keras.Model, examples: Decoded, tasks: Tasks, max_pairs: int, seed: int
     ) -> None:
-        self._images = examples.images
+        self._examples = examples
         self._labelled: dict[str, _Labelled] = {}
         for name, task in tasks.items():
             if task.kind == EMBEDDING or name not in model.output:
@@ -105,8 +105,9 @@ class Validation:
     def _outputs(self) -> dict[str, np.ndarray]:
         batches = []
         for start in range(0, len(self._needed), _BATCH_SIZE):
-            images = self._images[self._needed[start : start + _BATCH_SIZE]]
-            outputs = self._predict(tf.cast(images, tf.float32), training=False)
+            inputs = self._examples.inputs(self._needed[start : start + _BATCH_SIZE])
+            seen = tf.nest.map_structure(lambda values: tf.cast(values, tf.float32), inputs)
+            outputs = self._predict(seen, training=False)
             batches.append({name: value.numpy() for name, value in outputs.items()})
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 

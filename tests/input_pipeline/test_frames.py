@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kfer import preprocessing
 from kfer.augmentation import augment_batch
-from kfer.input_pipeline import Decoded, Frames, decoded, for_training, records
+from kfer.input_pipeline import Decoded, Frames, decoded, for_evaluation, for_training, records
 from kfer.input_pipeline.frames import windows
 from kfer.settings import AugmentationSettings
 
@@ -83,6 +83,37 @@ def test_clips_are_decoded_padded_and_labelled(tmp_path):
     assert found.further["num_frames"].tolist() == [4, 2, 4]
     assert found.further["frame_expression"].tolist() == [[0, 1, -1, 0], [-1, 0, -1, -1], [-1, 0, 1, -1]]
     assert found.expression.tolist() == [0, 1, 0] and found.filename.tolist()[1] == "clip_1"
+
+
+def test_sound_begins_with_the_first_frame_that_is_kept(tmp_path):
+    clips = [clip(0, 10, rate=10.0), clip(1, 3, rate=10.0), clip(2, 4)]
+    # A second of sound, whose samples are their tenths of a second; another one is shorter; one is none.
+    tenths = np.repeat(np.arange(1, 11), 1600).astype("<i2")
+    clips[0]["sound"], clips[1]["sound"], clips[2]["sound"] = (
+        tenths.tobytes(),
+        tenths[:2400].tobytes(),
+        b"",
+    )
+    found = read(tmp_path, clips, Frames(4, spread=False, samples=4800))
+    assert found.sound.dtype == np.int16 and found.sound.shape == (3, 4800)
+    # The four frames in the middle of ten begin with the fourth, at 0.3 seconds.
+    np.testing.assert_array_equal(found.sound[0], np.repeat([4, 5, 6], 1600))
+    np.testing.assert_array_equal(found.sound[1], np.repeat([1, 2, 0], [1600, 800, 2400]))
+    assert not found.sound[2].any()
+    spread = read(tmp_path, clips, Frames(4, spread=True, samples=4800))
+    np.testing.assert_array_equal(spread.sound[0], np.repeat([1, 2, 3], 1600))
+
+
+def test_batches_of_clips_with_sound_are_both(tmp_path):
+    clips = [clip(0, 4), clip(1, 4)]
+    clips[0]["sound"] = np.full(100, 16384, "<i2").tobytes()
+    found = read(tmp_path, clips, Frames(4, spread=False, samples=50))
+    inputs, _ = next(iter(for_training(found, 2, 0, None)))
+    assert set(inputs) == {"image", "sound"} and inputs["sound"].dtype == np.float32
+    np.testing.assert_array_equal(np.sort(inputs["sound"][:, 0]), [1 / 32768, 0.5])
+    whole, _ = next(iter(for_evaluation(found, 2)))
+    np.testing.assert_array_equal(whole["sound"], found.inputs(np.arange(2))["sound"])
+    assert len(found.first(1).sound) == 1 and len(Decoded.concatenate([found, found]).sound) == 4
 
 
 def test_a_clip_with_a_damaged_frame_is_left_out_and_named(tmp_path, caplog):

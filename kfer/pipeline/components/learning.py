@@ -79,6 +79,7 @@ class Learning:
             settings.seed,
             settings.mixed_precision,
             self._data.frames,
+            self._data.num_samples,
         )
 
     def _warn_of_lone_faces(self, settings: TrainingSettings, tasks: Tasks) -> None:

@@ -33,6 +33,7 @@ def transform(
             # In training, a window of them begins at a random frame.
             data.frames * (2 if data.frame_sampling == "random" and split == spec.TRAIN else 1),
             data.frame_sampling == "uniform",
+            data.num_samples,
         )
         left_out += input_pipeline.write_decoded(
             transformed_examples.split(split),
