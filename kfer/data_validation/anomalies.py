@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from kfer import spec
 from kfer.data_validation import names
 from kfer.settings import TaskSettings, active
-from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, Tasks
+from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, Tasks, is_of_frames
 
 ERROR, WARNING = anomalies_pb2.AnomalyInfo.ERROR, anomalies_pb2.AnomalyInfo.WARNING
 _TYPES = anomalies_pb2.AnomalyInfo
@@ -69,6 +69,8 @@ def validate(
             continue
         found = [*_of_images(dataset, max_bad_image_share), *_of_domains(dataset, schema)]
         for name, task in active(tasks).items():
+            if is_of_frames(name, task):
+                continue  # statistics are of the whole of a clip
             found += _of_task(name, task, dataset, training)
         for anomaly in found:
             key = f"{anomaly.feature}: {anomaly.short}"

@@ -16,7 +16,7 @@ from kfer.evaluation.slices import Attribute, as_dict, slice_reports, worst_slic
 from kfer.input_pipeline import Decoded, DecodedPairs
 from kfer.pairs import has_pairs
 from kfer.settings import EvaluationSettings, TaskSettings
-from kfer.settings.tasks import CLASSES, EMBEDDING, SOFT_CLASSES
+from kfer.settings.tasks import CLASSES, EMBEDDING, SOFT_CLASSES, is_of_frames
 
 _log = logging.getLogger(__name__)
 _BATCH_SIZE = 256
@@ -86,7 +86,10 @@ def evaluate(
             report["examples"] = reports.examples_to_show(
                 expression.single_labels, predictions["probabilities"], _EXAMPLES_TO_SHOW
             )
-    judged: dict[str, Answers | Faces] = {**answers}
+    # Slices are of clips, not of their frames.
+    judged: dict[str, Answers | Faces] = {
+        name: answer for name, answer in answers.items() if not is_of_frames(name, tasks[name])
+    }
     if faces is not None:
         predictions["embedding"] = faces.embeddings
         report["threshold"] = _threshold(held_out_faces, settings)
@@ -119,7 +122,7 @@ def _attributes(
     if spec.SOURCE in names:
         named[spec.SOURCE] = names[spec.SOURCE]
     for name, task in tasks.items():
-        if task.kind == CLASSES:
+        if task.kind == CLASSES and not is_of_frames(name, task):
             named[task.feature or name] = task.names
     for attribute in settings.slices:
         if not names.get(attribute) and attribute not in named:
@@ -144,7 +147,10 @@ def _labelled(examples: Decoded, tasks: Mapping[str, TaskSettings]) -> np.ndarra
     labelled = np.zeros(len(examples), bool)
     for name, task in tasks.items():
         labels = examples.label(task.feature or name)
-        labelled |= labels >= 0 if labels.ndim == 1 else ~np.isnan(labels).all(axis=1)
+        if is_of_frames(name, task):
+            labelled |= (labels >= 0).any(axis=1)
+        else:
+            labelled |= labels >= 0 if labels.ndim == 1 else ~np.isnan(labels).all(axis=1)
     return np.flatnonzero(labelled)
 
 
@@ -165,6 +171,10 @@ def _said(
         labels = examples.label(task.feature or name)[positions]
         if task.kind == EMBEDDING:
             faces = Faces(labels, outputs[spec.EMBEDDING], settings)
+        elif is_of_frames(name, task):
+            frames = np.repeat(people, labels.shape[1])
+            told = outputs[name].reshape(-1, outputs[name].shape[-1])
+            answers[name] = Answers(task, labels.reshape(-1), told, frames)
         else:
             answers[name] = Answers(task, labels, outputs[name], people)
     return answers, faces

@@ -94,7 +94,8 @@ class TaskSettings:
             "multi_label" (each of them or not), "regression" (a number for each), or "embedding" (who a
             face is; for the task "identity").
         names: Of the classes or numbers, in the order of the output; () for an embedding.
-        feature: The examples' feature that labels it; empty where it is called as the task.
+        feature: The examples' feature that labels it; empty where it is called as the task. The feature
+            "frame_expression" labels each frame of a clip.
         loss: Empty for the kind's first: cross_entropy, focal; soft_cross_entropy;
             binary_cross_entropy, binary_focal; huber, mean_squared_error, mean_absolute_error,
             concordance; arcface, cosface, adacos, subcenter_arcface, triplet_semihard, triplet_hard,
@@ -197,6 +198,14 @@ def active(tasks: Tasks) -> dict[str, TaskSettings]:
     return {name: task for name, task in tasks.items() if task.weight > 0}
 
 
+def is_of_frames(name: str, task: TaskSettings) -> bool:
+    """Whether a task is of each frame of a clip: its feature is "frame_expression".
+
+    Its labels are int `[n, frames]`, -1 where missing, its outputs `[n, frames, k]`.
+    """
+    return (task.feature or name) == spec.FRAME_EXPRESSION
+
+
 def labels_of(tasks: Tasks, attributes: tuple[str, ...] = ()) -> dict[str, LabelSettings]:
     """What examples must carry, by feature: for tasks, and attributes for slices.
 
@@ -206,6 +215,9 @@ def labels_of(tasks: Tasks, attributes: tuple[str, ...] = ()) -> dict[str, Label
     found: dict[str, LabelSettings] = {}
     for name, task in tasks.items():
         feature = task.feature or name
+        if is_of_frames(name, task):
+            check(task.kind == CLASSES, f"tasks.{name}.kind", f"{CLASSES} for {feature!r}", task.kind)
+            continue  # clips have it in any case
         own_kind = _OWN_KINDS.get(feature, task.kind)
         if task.kind != own_kind or feature in (spec.IMAGE, spec.SOURCE, spec.FILENAME):
             raise ValueError(

@@ -47,12 +47,14 @@ def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -
 
 def _check_range(name: str, task: TaskSettings, labels: np.ndarray) -> None:
     feature, names = task.feature or name, len(task.names)
-    if labels.ndim == 1 and labels.max() >= names:
+    if _is_of_classes(labels) and labels.max() >= names:
         raise ValueError(
             f"tasks.{name} has {names} names, so labels from 0 to {names - 1}; the feature {feature!r} "
             f"has {labels.max()}. Give each class a name, or map the labels (SourceSettings.labels)"
         )
-    if labels.ndim == 2 and labels.shape[1] != names:
+    if _is_of_classes(labels):
+        return
+    if labels.shape[1] != names:
         raise ValueError(
             f"tasks.{name} has {names} names; the feature {feature!r} has {labels.shape[1]} numbers an "
             "example. Name each of them"
@@ -60,7 +62,7 @@ def _check_range(name: str, task: TaskSettings, labels: np.ndarray) -> None:
     lowest, highest = {SOFT_CLASSES: (0.0, np.inf), MULTI_LABEL: (0.0, 1.0)}.get(
         task.kind, (-np.inf, np.inf)
     )
-    if labels.ndim == 2 and (np.nanmin(labels) < lowest or np.nanmax(labels) > highest):
+    if np.nanmin(labels) < lowest or np.nanmax(labels) > highest:
         raise ValueError(
             f"tasks.{name} is of kind {task.kind}, with labels from {lowest:g} to {highest:g}; the "
             f"feature {feature!r} has {np.nanmin(labels):g} to {np.nanmax(labels):g}"
@@ -71,10 +73,11 @@ def labelled(labels: np.ndarray) -> np.ndarray:
     """Returns, for each example, whether it has a label, bool `[n]`.
 
     Args:
-        labels: int `[n]`, negative where missing, or float `[n, k]`, nan where missing.
+        labels: int `[n]`, or of frames `[n, frames]`, negative where missing, or float `[n, k]`, nan
+            where missing.
     """
-    if labels.ndim == 1:
-        return labels >= 0
+    if _is_of_classes(labels):
+        return np.asarray((labels >= 0).reshape(len(labels), -1).any(axis=1))
     return ~np.isnan(labels).all(axis=1)
 
 
@@ -98,8 +101,12 @@ def class_counts(examples: Decoded, tasks: Tasks) -> dict[str, np.ndarray]:
 
 
 def _class_counts(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    if labels.ndim == 1:
+    if _is_of_classes(labels):
         return np.bincount(labels[labels >= 0], minlength=num_classes).astype(np.float64)
     totals = labels.sum(axis=1, dtype=np.float64)
     known = totals > 0  # never so for a nan
     return (labels[known] / totals[known, np.newaxis]).sum(axis=0)
+
+
+def _is_of_classes(labels: np.ndarray) -> bool:
+    return labels.dtype.kind in "iu"

@@ -230,7 +230,9 @@ class Step:
 def _compared(
     task: str, labels: Labels, outputs: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-    """What a loss takes: of mixed examples the outputs twice, with the labels of both."""
+    """What a loss takes: each frame of clips; of mixed examples the outputs twice, with both labels."""
+    if labels[task].dtype.is_integer and len(labels[task].shape) == 2:
+        return tf.reshape(labels[task], [-1]), tf.reshape(outputs, [-1, outputs.shape[-1]]), None
     if MIX not in labels:
         return labels[task], outputs, None
     both = tf.concat([labels[task], labels[mixed_name(task)]], 0)

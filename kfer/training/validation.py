@@ -90,7 +90,11 @@ class Validation:
         for name, part in self._labelled.items():
             told = outputs[name][np.searchsorted(self._needed, part.rows)]
             wanted = part.task.validated_by()
-            found = measures.of_task(part.task.kind, wanted, part.labels, told)
+            labels = part.labels
+            if labels.ndim == 2 and told.ndim == 3:
+                # Each frame of a clip that has a label.
+                labels, told = labels[labels >= 0], told[labels >= 0]
+            found = measures.of_task(part.task.kind, wanted, labels, told)
             figures |= {f"val_{name}_{metric}": value for metric, value in found.items()}
         if len(self._first):
             first, second = (

@@ -7,6 +7,7 @@ from toy_tasks import tasks
 from kfer import training
 from kfer.input_pipeline import Decoded
 from kfer.settings import TaskSettings
+from kfer.training.labels import labelled
 
 
 def examples(expression: list[int], identity: list[int], **further: np.ndarray) -> Decoded:
@@ -97,3 +98,22 @@ def test_classes_are_counted_for_the_tasks_that_weigh_them() -> None:
         "votes": [0.75, 1.25],
     }
     assert counts["feeling"].dtype == counts["votes"].dtype == np.float64
+
+
+def test_labels_of_frames_are_known_where_one_of_them_is():
+    labels = np.array([[-1, -1, -1], [-1, 2, -1], [0, 1, 2]], np.int32)
+    np.testing.assert_array_equal(labelled(labels), [False, True, True])
+
+
+def test_a_task_of_frames_needs_a_label_of_some_frame() -> None:
+    shown = {"shown": TaskSettings(names=("calm", "glad"), feature="frame_expression")}
+    for frames, words in (
+        ([[-1, -1], [-1, -1]], "no training example has a label for shown"),
+        ([[-1, 2], [0, 1]], r"tasks\.shown has 2 names, so labels from 0 to 1; .* has 2"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            training.check_labels(examples([0, 1], [0, 1], frame_expression=np.array(frames)), shown)
+    known = examples([0, 1], [0, 1], frame_expression=np.array([[-1, 1], [-1, -1]]))
+    training.check_labels(known, shown)
+    balanced = {"shown": dataclasses.replace(shown["shown"], imbalance="balanced")}
+    np.testing.assert_array_equal(training.class_counts(known, balanced)["shown"], [0, 1])
