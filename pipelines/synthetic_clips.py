@@ -4,7 +4,6 @@ Command: python -m kfer.pipeline pipelines/synthetic_clips.py
 """
 
 from kfer.settings import (
-    AugmentationSettings,
     DataSettings,
     ModelSettings,
     PipelineSettings,
@@ -26,7 +25,6 @@ settings = PipelineSettings(
     name="synthetic_clips",
     tasks={"expression": TaskSettings(names=CLASSES)},
     data=DataSettings(sources=(SourceSettings("synthetic_clips"),), frames=16),
-    augmentation=AugmentationSettings(),
     model=ModelSettings(temporal="gru"),
-    training=TrainingSettings(epochs=8),
+    training=TrainingSettings(epochs=16),
 )

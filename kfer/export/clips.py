@@ -24,7 +24,7 @@ from kfer.export.tflite import converted_to_builtins, save_tflite
 from kfer.input_pipeline import Decoded
 from kfer.models.streaming import FEATURES, Stream
 from kfer.settings import ExportSettings, TaskSettings
-from kfer.settings.tasks import REGRESSION, Tasks
+from kfer.settings.tasks import REGRESSION, Tasks, is_of_frames
 
 _STEP, _CLIP, _STATE = "step", "clip_tensor", "state"
 # Exports are asked for each frame: so many clips are enough to see that they agree.
@@ -49,7 +49,8 @@ def write_clip_model(
     which frames of 0 alone are none; "step" takes `images`, uint8 `[n, height, width, 3]`, and `state`,
     float32 `[n, state_size]`, 0 before the first frame, and gives the next `state` with the outputs. Each
     `<variant>.tflite` makes "features" of an image; step.tflite, signature "step", takes these in place
-    of the image. A network that needs frames that come later has "clip_tensor" alone.
+    of the image. A network that needs frames that come later, or sound, has "clip_tensor" alone, which
+    takes `sound` too, float32 `[n, samples]` in [-1, 1], of which 0 alone is none.
 
     Args:
         folder: Where to write.
@@ -85,15 +86,30 @@ def write_clip_model(
     clips = np.stack([test.images[index] for index in chosen])
     there = clips.any(axis=(1, 2, 3, 4))
     chosen, clips = chosen[there], clips[there]
+    given = test.inputs(chosen)
+    shown_frames = np.asarray(clips.any(axis=(2, 3, 4)))
+    last = clips.shape[1] - 1 - shown_frames[:, ::-1].argmax(axis=1)
     labels = {task: test.label(task_.feature or task)[chosen] for task, task_ in tasks.items()}
-    reference = network.keras_outputs(model, tasks, clips)
+    reference = network.keras_outputs(model, tasks, given)
+    for task in (name for name, task in tasks.items() if is_of_frames(name, task)):
+        labels[task], reference[task] = (
+            values[np.arange(len(last)), last] for values in (labels[task], reference[task])
+        )
     shown_clips = np.broadcast_to(clips, (*clips.shape[:4], 3))
+    sound = given[spec.SOUND] if isinstance(given, dict) else None
     reports = {}
     for export, place in exports.items():
         _log.info("  comparing %s with Keras on %d clips, frame by frame", export, len(clips))
         said = (
-            run_in_fresh_process(place, shown_clips) if stream is not None else _whole(place, shown_clips)
+            _whole(place, shown_clips, sound)
+            if stream is None
+            else run_in_fresh_process(place, shown_clips)
         )
+        # Of what is of frames, a stream says what is of the last one.
+        said = {
+            name: values[np.arange(len(last)), last] if values.ndim == 3 else values
+            for name, values in said.items()
+        }
         reports[export] = parity.parity_report(reference, said, tasks, labels)
     if spec.EXPRESSION in tasks:
         write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
@@ -124,7 +140,9 @@ def write_clip_model(
 
 
 def _needs_all(model: keras.Model) -> bool:
-    return any(isinstance(layer, keras.layers.Bidirectional) for layer in model.layers)
+    return isinstance(model.input, dict) or any(
+        isinstance(layer, keras.layers.Bidirectional) for layer in model.layers
+    )
 
 
 def _middle(clip: np.ndarray) -> np.ndarray:
@@ -134,15 +152,20 @@ def _middle(clip: np.ndarray) -> np.ndarray:
 
 
 def _save(model: keras.Model, stream: Stream | None, folder: Path, tasks: Tasks) -> None:
-    _, frames, size, _, channels = model.input_shape
+    given = model.input if isinstance(model.input, dict) else {spec.IMAGE: model.input}
+    _, frames, size, _, channels = given[spec.IMAGE].shape
+    taken = [tf.TensorSpec([None, frames, None, None, 3], tf.uint8, "clips")]
+    if spec.SOUND in given:
+        taken.append(tf.TensorSpec([None, given[spec.SOUND].shape[1]], tf.float32, spec.SOUND))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, frames, None, None, 3], tf.uint8, "clips")])
-    def of_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+    @tf.function(input_signature=taken)
+    def of_clips(clips: tf.Tensor, sound: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         shape = tf.shape(clips)
         images = tf.reshape(clips, tf.concat([[-1], shape[2:]], 0))
         prepared = preprocessing.prepare_images(images, size, channels)
-        seen = tf.reshape(prepared, [-1, frames, size, size, channels])
-        return network.add_tails(model(tf.cast(seen, tf.float32), training=False), tasks, normalise=False)
+        seen = tf.cast(tf.reshape(prepared, [-1, frames, size, size, channels]), tf.float32)
+        inputs = seen if sound is None else {spec.IMAGE: seen, spec.SOUND: sound}
+        return network.add_tails(model(inputs, training=False), tasks, normalise=False)
 
     module = tf.Module()
     module.network_variables = [variable.value for variable in model.variables]
@@ -190,8 +213,9 @@ def _step_file(stream: Stream, tasks: Tasks) -> bytes:
         )
 
 
-def _whole(place: Path, clips: np.ndarray) -> dict[str, np.ndarray]:
+def _whole(place: Path, clips: np.ndarray, sound: np.ndarray | None) -> dict[str, np.ndarray]:
     """What the SavedModel says of whole clips."""
     model = tf.saved_model.load(str(place))
-    said = model.signatures[_CLIP](clips=tf.constant(np.ascontiguousarray(clips)))
+    heard = {} if sound is None else {spec.SOUND: tf.constant(sound)}
+    said = model.signatures[_CLIP](clips=tf.constant(np.ascontiguousarray(clips)), **heard)
     return {name: value.numpy() for name, value in said.items()}

@@ -85,7 +85,9 @@ def output_of(name: str, task: TaskSettings) -> str:
     return spec.EMBEDDING if task.kind == EMBEDDING else name
 
 
-def keras_outputs(model: keras.Model, tasks: Tasks, images: np.ndarray) -> dict[str, np.ndarray]:
+def keras_outputs(
+    model: keras.Model, tasks: Tasks, images: np.ndarray | dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Returns what Keras says of the images, as the exports say it: the reference for parity.
 
     Args:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from kfer.inference.quality import Quality as Quality
     from kfer.inference.runtime import Runner as Runner
     from kfer.inference.runtime import load as load
+    from kfer.inference.streaming import State as State
+    from kfer.inference.streaming import Stream as Stream
+    from kfer.inference.streaming import load_stream as load_stream
     from kfer.inference.thresholds import Threshold as Threshold
 
 _MODULES = {
@@ -49,6 +52,9 @@ _MODULES = {
     "DenseFace": "landmarks",
     "DenseLandmarks": "landmarks",
     "Model": "pushed",
+    "State": "streaming",
+    "Stream": "streaming",
+    "load_stream": "streaming",
     "Threshold": "thresholds",
     "Quality": "quality",
     "Runner": "runtime",

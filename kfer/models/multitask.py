@@ -3,9 +3,10 @@
 import itertools
 import math
 from pathlib import Path
+from typing import TypeAlias
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from kfer import backbones, spec
 
@@ -14,10 +15,13 @@ from kfer.backbones import normalization as normalization
 from kfer.backbones import recomputation as recomputation
 from kfer.backbones import stages as backbone_stages
 from kfer.backbones.normalization import batch_normalization
-from kfer.models import heads, temporal
+from kfer.models import fusion, heads, sound, temporal
 from kfer.models.sharing import BRANCH, FEATURES, features_of
 from kfer.settings import ModelSettings, active
-from kfer.settings.tasks import EMBEDDING, Tasks
+from kfer.settings.tasks import EMBEDDING, Tasks, is_of_frames
+
+# What the head of a task takes; of a decision of two modalities that of each, and which are there.
+_Vectors: TypeAlias = tuple[keras.KerasTensor, ...]
 
 
 def build(
@@ -29,6 +33,7 @@ def build(
     seed: int,
     dtype_policy: str = "float32",
     frames: int = 0,
+    samples: int = 0,
 ) -> keras.Model:
     """Returns an untrained network.
 
@@ -48,6 +53,8 @@ def build(
         dtype_policy: Keras's policy of the backbone: "float32", "mixed_bfloat16" or
             "mixed_float16". The outputs are float32 under each.
         frames: Of the clips that it takes in place of images; 0 for images.
+        samples: Of the sound that it takes besides; 0 for none. Its input is then a dict of "image", the
+            clips, and "sound", float `[n, samples]` in [-1, 1], of which 0 alone is none.
 
     Returns:
         A model from images `[n, image_size, image_size, channels]` in [0, 255], uint8 or float, or from
@@ -80,11 +87,15 @@ def build(
             ),
             lambda maps: temporal.Unfold()(maps, images) if frames else maps,
         )
-        if frames:
-            features = _of_clips(features, tasks, settings)
+        inputs: keras.KerasTensor | dict[str, keras.KerasTensor] = images
+        heard = None
+        if samples:
+            inputs = {spec.IMAGE: images, spec.SOUND: keras.Input((samples,), name=spec.SOUND)}
+            heard = sound.encoded(inputs[spec.SOUND])
+        said = _of_clips(features, heard, tasks, settings, seed) if frames else {}
         outputs: dict[str, keras.KerasTensor] = {}
         for name, task in tasks.items():
-            own = features[name]
+            own, *others = said.get(name) or (features[name],)
             if task.normalize_features:
                 fused = len(own.shape) == 4  # the kernel takes feature maps only
                 own = batch_normalization(fused, name=f"{name}.normalization")(own)
@@ -93,34 +104,68 @@ def build(
                 outputs |= heads.identity(
                     own, name, task, num_identities, settings.embedding_size, dropout
                 )
+            elif others:
+                by_sight, by_sound = (
+                    heads.numbers(each, f"{name}.{by}", len(task.names), dropout, task.layers)
+                    for each, by in zip((own, others[0]), ("seen", "heard"), strict=True)
+                )
+                weights = settings.fusion_weights or None
+                outputs[name] = fusion.mean_of_answers(
+                    by_sight, by_sound, others[1], name, task.kind, weights
+                )
             else:
                 outputs[name] = heads.numbers(own, name, len(task.names), dropout, task.layers)
-        return keras.Model(images, outputs, name="multitask")
+        return keras.Model(inputs, outputs, name="multitask")
     finally:
         keras.config.set_dtype_policy(previous)
 
 
 def _of_clips(
-    features: dict[str, keras.KerasTensor], tasks: Tasks, settings: ModelSettings
-) -> dict[str, keras.KerasTensor]:
+    features: dict[str, keras.KerasTensor],
+    heard: keras.KerasTensor | None,
+    tasks: Tasks,
+    settings: ModelSettings,
+    seed: int,
+) -> dict[str, _Vectors]:
     """Of the features of frames those of clips: who somebody is, all frames say alike; order tells more.
 
-    Tasks that share features share what is made of them.
+    Tasks that share features share what is made of them. With sound that is fused at the level of
+    decisions there are features of frames, those of sound, and which of both are there.
     """
-    in_order: dict[int, keras.KerasTensor] = {}
-    found = {}
+    in_order: dict[int, tuple[_Vectors, keras.KerasTensor]] = {}
+    found: dict[str, _Vectors] = {}
     for name, task in tasks.items():
         own = features[name]
         if task.kind == EMBEDDING:
             mean = temporal.MeanOverFrames()(own, temporal.frames_there(own))
-            found[name] = layers.Identity(name=temporal.CLIP_IDENTITY)(mean)
+            found[name] = (layers.Identity(name=temporal.CLIP_IDENTITY)(mean),)
             continue
         if id(own) not in in_order:
-            vector, _ = temporal.of_clip(own, settings.temporal, settings.temporal_units)
-            first = f"{name}." if in_order else ""
-            in_order[id(own)] = layers.Identity(name=f"{first}{temporal.CLIP_FEATURES}")(vector)
-        found[name] = in_order[id(own)]
+            in_order[id(own)] = _fused(own, heard, settings, seed, f"{name}." if in_order else "")
+        vectors, sequence = in_order[id(own)]
+        found[name] = (sequence,) if is_of_frames(name, task) else vectors
     return found
+
+
+def _fused(
+    seen: keras.KerasTensor,
+    heard: keras.KerasTensor | None,
+    settings: ModelSettings,
+    seed: int,
+    prefix: str,
+) -> tuple[_Vectors, keras.KerasTensor]:
+    """What heads take for a clip, and for its frames."""
+    if heard is None:
+        vector, sequence = temporal.of_clip(seen, settings.temporal, settings.temporal_units)
+        vectors: _Vectors = (layers.Identity(name=f"{prefix}{temporal.CLIP_FEATURES}")(vector),)
+    else:
+        if settings.fusion not in ("frames", "sound"):
+            seen, heard = fusion.ModalityDropout(settings.modality_dropout, seed)(seen, heard)
+        vectors, sequence = fusion.of_both(seen, heard, settings)
+        if len(vectors) > 1:
+            there = [ops.any(temporal.frames_there(each), axis=1) for each in (seen, heard)]
+            vectors = (*vectors, ops.stack(there, axis=1))
+    return vectors, layers.Identity(name=f"{prefix}{temporal.FRAME_FEATURES}")(sequence)
 
 
 def load(path: str | Path) -> keras.Model:
@@ -194,7 +239,8 @@ def num_identities(network: keras.Model) -> int:
 def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Returns the two halves of a network that `build` made, from images to features and from there on.
 
-    They share the network's variables. The first holds the scaling, the backbone and the tasks' copies
+    They share the network's variables. Sound goes to the second with the features, as "sound" beside
+    "image". The first holds the scaling, the backbone and the tasks' copies
     of its later stages; the second gives the network's outputs. Where there are such copies, the
     features are those that each head takes, as one vector.
     """
@@ -203,19 +249,28 @@ def split(network: keras.Model) -> tuple[keras.Model, keras.Model]:
         for layer in network.layers
         if layer.name == FEATURES or layer.name.endswith(f".{FEATURES}")
     ]
+    images, further = network.input, {}
+    if isinstance(images, dict):
+        further = {name: given for name, given in images.items() if name != spec.IMAGE}
+        images = images[spec.IMAGE]
     if len(features) == 1:
-        trunk = keras.Model(network.input, features[0], name="trunk")
-        return trunk, keras.Model(features[0], network.output, name="heads")
+        trunk = keras.Model(images, features[0], name="trunk")
+        if not further:
+            return trunk, keras.Model(features[0], network.output, name="heads")
+        taken = {spec.IMAGE: keras.Input(features[0].shape[1:], name=spec.IMAGE), **further}
+        outputs = keras.Model([features[0], *further.values()], network.output)([*taken.values()])
+        return trunk, keras.Model(taken, outputs, name="heads")
     vectors = layers.Concatenate()([layers.Flatten()(each) for each in features])
-    joined = keras.Input(vectors.shape[1:])
+    joined = keras.Input(vectors.shape[1:], name=spec.IMAGE)
     ends = list(itertools.accumulate(math.prod(each.shape[1:]) for each in features))
     parts = [
         layers.Reshape(each.shape[1:])(joined[:, start:end])
         for each, (start, end) in zip(features, itertools.pairwise([0, *ends]), strict=True)
     ]
-    outputs = keras.Model(features, network.output)(parts)
-    trunk = keras.Model(network.input, vectors, name="trunk")
-    return trunk, keras.Model(joined, outputs, name="heads")
+    outputs = keras.Model([*features, *further.values()], network.output)([*parts, *further.values()])
+    trunk = keras.Model(images, vectors, name="trunk")
+    taken = {spec.IMAGE: joined, **further} if further else joined
+    return trunk, keras.Model(taken, outputs, name="heads")
 
 
 def _models(network: keras.Model) -> list[keras.Model]:

@@ -9,13 +9,14 @@ from keras import layers
 
 from kfer import spec
 from kfer.models import multitask
-from kfer.models.temporal import CLIP_FEATURES, CLIP_IDENTITY, AttentionOverFrames
+from kfer.models.temporal import CLIP_FEATURES, CLIP_IDENTITY, FRAME_FEATURES, AttentionOverFrames
 
 #: What the encoder's output is called.
 FEATURES = "features"
 # From a frame's features [n, c], whether it is there [n, 1], and the parts of a state [n, ...] to the
-# features of all frames so far, and the parts of the next state.
-_Step = Callable[[tf.Tensor, tf.Tensor, list[tf.Tensor]], tuple[tf.Tensor, list[tf.Tensor]]]
+# features of all frames so far, those of the frame, and the parts of the next state.
+_Said = tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]
+_Step = Callable[[tf.Tensor, tf.Tensor, list[tf.Tensor]], _Said]
 
 
 class Stream:
@@ -34,10 +35,14 @@ class Stream:
         network: The network.
 
     Raises:
-        ValueError: It takes no clips, its tasks part, or it needs frames that come later.
+        ValueError: It takes no clips, or sound too, its tasks part, or it needs frames that come later.
     """
 
     def __init__(self, network: keras.Model) -> None:
+        if isinstance(network.input, dict):
+            raise ValueError(
+                "a network that hears sound takes whole clips: it cannot be asked frame by frame"
+            )
         if len(network.input_shape) != 5:
             raise ValueError(
                 f"expected a network of clips [n, frames, h, w, c]; got one of {network.input_shape}"
@@ -46,11 +51,17 @@ class Stream:
             raise ValueError("a network whose tasks part (parts_after) cannot be asked frame by frame")
         names = {layer.name for layer in network.layers}
         ends = [name for name in (CLIP_FEATURES, CLIP_IDENTITY) if name in names]
+        if FRAME_FEATURES in names and CLIP_FEATURES not in ends:
+            raise ValueError("a network whose tasks are all of frames cannot be asked frame by frame yet")
         self.network = network
         self.image_shape = tuple(network.input_shape[2:])
         self._scale = network.get_layer("scale")
         self._backbone = multitask.backbone(network)
         vectors = [network.get_layer(name).output for name in ends]
+        # Of each frame of a clip, so many; a stream has one at a time.
+        self._frames = int(network.input_shape[1]) if FRAME_FEATURES in names else 0
+        if self._frames:
+            vectors.append(network.get_layer(FRAME_FEATURES).output)
         self._heads = keras.Model(vectors, network.output)
         maps = self._backbone.output_shape[1:]
         parts: list[tuple[_Step, list[tuple[int, ...]]]] = []
@@ -101,7 +112,7 @@ class Stream:
         """
         there = tf.reduce_any(features != 0, axis=1, keepdims=True)
         maps = tf.reshape(features, [-1, *self._maps])
-        vectors, states, start = [], [], 0
+        vectors, own_features, states, start = [], [], [], 0
         for (one, shapes), pooled in zip(self._parts, self._pooled, strict=True):
             held = []
             for shape in shapes:
@@ -109,11 +120,19 @@ class Stream:
                 held.append(tf.reshape(state[:, start : start + size], [-1, *shape]))
                 start += size
             own = tf.reduce_mean(maps, [1, 2]) if pooled and len(self._maps) == 3 else maps
-            vector, following = one(own, there, held)
+            vector, of_frame, following = one(own, there, held)
             vectors.append(vector)
+            if pooled and self._frames:
+                own_features.append(tf.repeat(of_frame[:, tf.newaxis], self._frames, axis=1))
             states += [tf.reshape(each, [-1, math.prod(each.shape[1:])]) for each in following]
-        outputs = self._heads(vectors if len(vectors) > 1 else vectors[0], training=False)
-        kept = {name: value for name, value in outputs.items() if name != spec.IDENTITY}
+        taken = vectors + own_features
+        outputs = self._heads(taken if len(taken) > 1 else taken[0], training=False)
+        # Of tasks that are of frames, what is said of this one.
+        kept = {
+            name: value[:, 0] if len(value.shape) == 3 else value
+            for name, value in outputs.items()
+            if name != spec.IDENTITY
+        }
         return kept, tf.concat(states, axis=1)
 
 
@@ -135,12 +154,10 @@ def _in_order(network: keras.Model, size: int) -> tuple[_Step, list[tuple[int, .
     return _mean, [(size,), (1,)]
 
 
-def _mean(
-    features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]
-) -> tuple[tf.Tensor, list[tf.Tensor]]:
+def _mean(features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]) -> _Said:
     total, count = state[0] + features, state[1] + tf.cast(there, tf.float32)
     number = tf.reshape(tf.maximum(count, 1.0), [-1, *[1] * (len(features.shape) - 1)])
-    return total / number, [total, count]
+    return total / number, features, [total, count]
 
 
 def _recurrent(cells: Sequence[keras.layers.Layer]) -> tuple[_Step, list[tuple[int, ...]]]:
@@ -150,9 +167,7 @@ def _recurrent(cells: Sequence[keras.layers.Layer]) -> tuple[_Step, list[tuple[i
         (cell.units,) for cell, number in zip(cells, numbers, strict=True) for _ in range(number)
     ]
 
-    def step(
-        features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def step(features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]) -> _Said:
         following, rest = [], list(state)
         for cell, number in zip(cells, numbers, strict=True):
             held, rest = rest[:number], rest[number:]
@@ -161,15 +176,13 @@ def _recurrent(cells: Sequence[keras.layers.Layer]) -> tuple[_Step, list[tuple[i
             kept = [tf.where(there, new, old) for new, old in zip(states, held, strict=True)]
             features = kept[0]
             following += kept
-        return features, following
+        return features, features, following
 
     return step, shapes
 
 
 def _attention(attention: AttentionOverFrames) -> _Step:
-    def step(
-        features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def step(features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]) -> _Said:
         # Sums of exponentials, relative to the largest one so far.
         total, weight, largest = state
         score = attention.score(attention.hidden(features))
@@ -177,7 +190,7 @@ def _attention(attention: AttentionOverFrames) -> _Step:
         before, own = tf.exp(largest - greater) * tf.sign(weight), tf.exp(score - greater)
         following = [total * before + features * own, weight * before + own, greater]
         kept = [tf.where(there, new, old) for new, old in zip(following, state, strict=True)]
-        return tf.math.divide_no_nan(kept[0], kept[1]), kept
+        return tf.math.divide_no_nan(kept[0], kept[1]), features, kept
 
     return step
 
@@ -189,9 +202,7 @@ def _convolution(convolutions: Sequence[keras.layers.Conv1D]) -> tuple[_Step, li
     ]
     last = int(convolutions[-1].filters)
 
-    def step(
-        features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def step(features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]) -> _Said:
         following = []
         for layer, held in zip(convolutions, state, strict=False):
             seen = tf.concat([held, features[:, tf.newaxis]], axis=1)
@@ -199,7 +210,7 @@ def _convolution(convolutions: Sequence[keras.layers.Conv1D]) -> tuple[_Step, li
             features = tf.nn.relu(tf.einsum("nkc,kcf->nf", taps, layer.kernel) + layer.bias)
             features *= tf.cast(there, tf.float32)
             following.append(seen[:, 1:])
-        vector, mean = _mean(features, there, state[len(convolutions) :])
-        return vector, following + mean
+        vector, _, mean = _mean(features, there, state[len(convolutions) :])
+        return vector, features, following + mean
 
     return step, [*shapes, (last,), (1,)]

@@ -13,6 +13,8 @@ _RECURRENT = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 _BIDIRECTIONAL = "bidirectional_"
 #: The layers whose outputs the heads of a network of clips take: of all tasks, and of identity.
 CLIP_FEATURES, CLIP_IDENTITY = "clip_features", "clip_identity"
+#: Likewise, of tasks that are of each frame.
+FRAME_FEATURES = "frame_features"
 #: Frames that a convolution in time sees, of every second one in the next layer, and so on.
 _KERNEL = 3
 
@@ -111,7 +113,7 @@ def frames_there(features: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def of_clip(
-    features: keras.KerasTensor, kind: str, units: Sequence[int]
+    features: keras.KerasTensor, kind: str, units: Sequence[int], prefix: str = ""
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Returns features of clips, `[n, size]`, and of their frames, `[n, frames, size]`.
 
@@ -122,6 +124,7 @@ def of_clip(
         features: `[n, frames, h, w, c]`, which are averaged over h and w, or `[n, frames, c]`.
         kind: As `ModelSettings.temporal`.
         units: Of each layer.
+        prefix: Of the layers' names.
     """
     there = frames_there(features)
     if len(features.shape) == 5:
@@ -140,27 +143,28 @@ def of_clip(
                 dilation_rate=2**depth,
                 activation="relu",
                 dtype="float32",
-                name=f"convolution{depth + 1}",
+                name=f"{prefix}convolution{depth + 1}",
             )
             sequence = convolution(sequence) * ops.cast(there, "float32")[..., None]
         return MeanOverFrames(dtype="float32")(sequence, there), sequence
     for depth, width in enumerate(units):
-        sequence, *states = recurrent(kind, width, depth)(sequence, mask=there)
+        sequence, *states = recurrent(kind, width, depth, prefix)(sequence, mask=there)
     # Of an LSTM's states the first is what it gives; of the two directions each has its own.
     if not kind.startswith(_BIDIRECTIONAL):
         return states[0], sequence
     return ops.concatenate([states[0], states[len(states) // 2]], axis=-1), sequence
 
 
-def recurrent(kind: str, units: int, depth: int) -> layers.Layer:
+def recurrent(kind: str, units: int, depth: int, prefix: str = "") -> layers.Layer:
     """Returns a recurrent layer that gives its outputs and its states.
 
     Args:
         kind: "rnn", "lstm" or "gru", or one of them after "bidirectional_".
         units: Of the layer, or of each direction.
         depth: How many are in front of it.
+        prefix: Of its name.
     """
-    name = f"{kind}{depth + 1}"
+    name = f"{prefix}{kind}{depth + 1}"
     made = _RECURRENT[kind.removeprefix(_BIDIRECTIONAL)](
         units, return_sequences=True, return_state=True, dtype="float32", name=name
     )

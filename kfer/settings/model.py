@@ -34,6 +34,12 @@ class ModelSettings:
             "mean", which knows no order, "rnn", "lstm", "gru", each of these behind "bidirectional_",
             "convolution" (causal, dilated) or "attention" (a mean with learned weights).
         temporal_units: Of each of its layers, one after the other; "attention" has one, "mean" none.
+        fusion: Of clips with sound (`data.sound_seconds`), how both are fused: "feature" (features are
+            joined), "decision" (a mean of what each says, with weights), "model" (features, and attention
+            of each to the other); or "frames" or "sound" alone. Who somebody is, only frames say.
+        fusion_weights: Of "decision", of frames and of sound; () to learn them.
+        modality_dropout: The share of training clips that lose frames or sound, each as often, so that
+            the other learns to do without; in [0, 1).
     """
 
     backbone: str = "compact"
@@ -43,11 +49,23 @@ class ModelSettings:
     dropout: float = 0.1
     temporal: str = "gru"
     temporal_units: tuple[int, ...] = (64,)
+    fusion: str = "feature"
+    fusion_weights: tuple[float, ...] = ()
+    modality_dropout: float = 0.3
 
     def __post_init__(self) -> None:
         check_numbers(self, "at least 1", "embedding_size")
         check_numbers(self, "in [0, 1)", "dropout")
         check_choices(self, TEMPORAL, "temporal")
+        check_choices(self, ("feature", "decision", "model", "frames", "sound"), "fusion")
+        check_numbers(self, "in [0, 1)", "modality_dropout")
+        weights = self.fusion_weights
+        check(
+            not weights or (len(weights) == 2 and min(weights) >= 0 and max(weights) > 0),
+            "fusion_weights",
+            "() or two numbers of at least 0, not both 0",
+            weights,
+        )
         check(
             len(self.temporal_units) >= 1 and min(self.temporal_units) >= 1,
             "temporal_units",

@@ -40,10 +40,25 @@ def run(folder: Path, *arguments: str) -> str:
     return process.stdout
 
 
+SETTINGS = """
+import dataclasses
+import runpy
+
+from kfer import spec
+from kfer.settings import TaskSettings
+
+drawn = runpy.run_path({path!r})["settings"]
+of_frames = TaskSettings(names=spec.EXPRESSIONS, feature=spec.FRAME_EXPRESSION)
+settings = dataclasses.replace(drawn, tasks={{**drawn.tasks, "shown": of_frames}})
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("clips")
-    run(place, "kfer.pipeline", str(PIPELINES / "synthetic_clips.py"), *SMALL)
+    settings = place / "clips.py"
+    settings.write_text(SETTINGS.format(path=str(PIPELINES / "synthetic_clips.py")))
+    run(place, "kfer.pipeline", str(settings), *SMALL)
     return place
 
 
@@ -65,7 +80,8 @@ def test_all_ten_components_run_on_clips(folder):
     names = {path.name for path in version.iterdir()}
     assert {"saved_model.pb", "float32.tflite", "int8.tflite", "step.tflite", "MODEL_CARD.md"} <= names
     described = json.loads((version / "model.json").read_text())
-    assert described["clip"]["frames"] == 8
+    assert described["clip"]["frames"] == 8 and described["outputs"] == ["expression", "shown"]
+    assert {each["task"] for each in described["figures"]} == {"expression", "shown"}
     assert described["parity"]["float32"]["max_probability_difference"] < 1e-3
     (report,) = folder.glob("pipeline_output/*/report.html")
     page = report.read_text()

@@ -8,7 +8,7 @@ from toy_tasks import tasks
 
 from kfer import models
 from kfer.models.streaming import Stream
-from kfer.settings import ModelSettings
+from kfer.settings import ModelSettings, TaskSettings
 from kfer.settings.model import TEMPORAL
 
 ONWARDS = [kind for kind in TEMPORAL if not kind.startswith("bidirectional")]
@@ -61,3 +61,19 @@ def test_networks_that_cannot_be_asked_so():
         )
     with pytest.raises(ValueError, match="needs the frames that come later"):
         Stream(build("bidirectional_lstm", 5))
+
+
+@pytest.mark.parametrize("kind", ONWARDS)
+def test_what_is_of_each_frame_is_the_same_in_a_stream(kind):
+    of_both = {**tasks(3, identity=0), "frame_expression": TaskSettings(names=("calm", "glad"))}
+    settings = ModelSettings(
+        backbone_arguments={"widths": [4, 8], "blocks": 1}, temporal=kind, temporal_units=(6, 4)
+    )
+    network = models.build(settings, 16, 1, of_both, 0, seed=0, frames=5)
+    shown = clips(frames=5)
+    expected = network(shown)
+    assert expected["frame_expression"].shape == (2, 5, 2)
+    for frame, outputs in enumerate(fed(Stream(network), shown)):
+        np.testing.assert_allclose(
+            outputs["frame_expression"], expected["frame_expression"][:, frame], atol=1e-5
+        )

@@ -10,14 +10,18 @@ from kfer.models.temporal import AttentionOverFrames, MeanOverFrames
 from kfer.settings.model import TEMPORAL
 
 ORDERLESS = ("mean", "attention")
+#: One of each sort, for backbones of half precision.
+HALF = ("gru", "convolution", "attention")
 
 
 def padded(shown: np.ndarray, frames: int) -> np.ndarray:
     return np.pad(shown, [(0, 0), (0, frames), (0, 0), (0, 0), (0, 0)])
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("kind", TEMPORAL)
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [*((kind, "float32") for kind in TEMPORAL), *((kind, "mixed_bfloat16") for kind in HALF)],
+)
 def test_a_padded_clip_gives_the_answer_of_the_clip(kind, policy):
     short, long = build(kind, 5, dtype_policy=policy), build(kind, 8, dtype_policy=policy)
     long.set_weights(short.get_weights())
