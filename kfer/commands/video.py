@@ -1,24 +1,25 @@
 """Follows the faces of a video: who they are, and what they express over time.
 
-Prints each face with the times between which it is seen and the share of each expression. A frame that
-cannot be read is left out and counted.
+Prints each face with the times between which it is seen and the share of each expression; those that are
+seen for less than half a second, or never well enough, are only counted. A frame that cannot be read is
+left out and counted.
 """
 
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from kfer.commands import NO, YES, options, print_table
+from kfer.commands import NO, YES, counted, options, print_table
 from kfer.files import check_new
 from kfer.inference.drawing import Annotation, draw
 from kfer.inference.gallery import Gallery
-from kfer.inference.records import JsonLines, Summary, Table
+from kfer.inference.records import JsonLines, RecordedModel, Summary, Table
 from kfer.inference.timeline import Timeline
 from kfer.inference.tracking import TrackedFace
 from kfer.inference.video import Frame, VideoSource, analyze_video
@@ -75,13 +76,14 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint) if parsed.gallery else None
     threshold = options.threshold_of(parsed, analyzer.model).similarity if gallery else None
     frames = analyze_video(source, analyzer, gallery, threshold, parsed.detect_every)
+    model = RecordedModel.of(analyzer.model)
     summary, timeline, skipped = Summary(), Timeline(), 0
     with contextlib.ExitStack() as outputs:
         writers: list[Callable[[Frame], None]] = [summary.add]
         if parsed.timeline is not None:
             writers.append(timeline.add)
         if parsed.json is not None:
-            writers.append(outputs.enter_context(JsonLines(parsed.json)).write)
+            writers.append(outputs.enter_context(JsonLines(parsed.json, model)).write)
         if parsed.csv is not None:
             table = Table(parsed.csv, analyzer.model.expressions)
             writers.append(outputs.enter_context(table).write)
@@ -137,15 +139,32 @@ def _annotation(tracked: TrackedFace) -> Annotation:
     return Annotation(face.box, face.landmarks, "  ".join(words), tracked.expressions)
 
 
+def shares_words(shares: Mapping[str, float]) -> str:
+    """The three largest of shares in words: "happy 62%, neutral 38%"."""
+    largest = sorted(shares.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{name} {share:.0%}" for name, share in largest if share >= 0.005)
+
+
+def left_out_words(number: int) -> str:
+    """That so many faces are not told of, and why."""
+    return (
+        f"{counted(number, 'face')} left out, seen for less than half a second or never well enough "
+        "(--json and --csv have them)"
+    )
+
+
 def _print(summary: Summary) -> int:
     rows: list[Sequence[str]] = []
     for track in summary.tracks:
-        shares = sorted(track.expressions.items(), key=lambda item: -item[1])
-        told = ", ".join(f"{name} {share:.0%}" for name, share in shares[:3] if share >= 0.005)
-        times = (f"{track.first_seconds:.1f}", f"{track.last_seconds:.1f}")
-        rows.append([str(track.track), track.name or "", *times, str(track.frames), told])
-    if not rows:
+        if not track.is_glimpse:
+            times = (f"{track.first_seconds:.1f}", f"{track.last_seconds:.1f}", str(track.frames))
+            told = shares_words(track.expressions)
+            rows.append([str(track.track), track.name or "", *times, told])
+    if not summary.tracks:
         print("no face")
         return NO
-    print_table(["face", "name", "from s", "to s", "frames", "expressions"], rows)
+    if rows:
+        print_table(["face", "name", "from s", "to s", "frames", "expressions"], rows)
+    if len(rows) < len(summary.tracks):
+        print(left_out_words(len(summary.tracks) - len(rows)))
     return YES

@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from kfer.inference.analyzer import Face
+from kfer.inference.pushed import Model
 from kfer.inference.tracking import TrackedFace
 from kfer.inference.video import Frame
 
@@ -35,6 +36,8 @@ _BEFORE = (
 _BEHIND = ("name", "similarity")
 # Decimals: of places a tenth of what a detector is sure of, of shares what a network is.
 _PIXELS, _SECONDS, _SHARES = 2, 4, 4
+# Of who is seen for less time, or never better, nothing is told where people read.
+_LEAST_SECONDS, _LEAST_QUALITY = 0.5, 0.1
 
 
 class Records(abc.ABC):
@@ -102,12 +105,46 @@ class Records(abc.ABC):
         """Writes what comes last."""
 
 
+@dataclass(frozen=True)
+class RecordedModel:
+    """What a recording says of the model that was asked.
+
+    Attributes:
+        name: What it is called: "fer2013_lfw/2".
+        fingerprint: The same of every export of the same weights.
+        numbers: By their names, the names of the numbers of its regression tasks.
+    """
+
+    name: str
+    fingerprint: str
+    numbers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """What is recorded of a model."""
+        numbers = {
+            task: list(its.get("names", ()))
+            for task, its in model.tasks.items()
+            if its.get("kind") == "regression"
+        }
+        return cls(model.name, model.fingerprint, numbers)
+
+
 class JsonLines(Records):
     """Writes a line a frame, frames without faces too: an object in JSON.
 
     Its keys: "frame", "seconds", and "faces", a list of objects with "track", what `face_content` gives
-    with the expressions smoothed in time, "name" and "similarity".
+    with the expressions smoothed in time, "name" and "similarity". The first line also has "model": the
+    attributes of `RecordedModel`.
+
+    Args:
+        path: The file; one that is there is replaced at the end.
+        model: The one that was asked.
     """
+
+    def __init__(self, path: Path | str, model: RecordedModel) -> None:
+        super().__init__(path)
+        self._heading: dict[str, Any] = {"model": vars(model)}
 
     def write(self, frame: Frame) -> None:
         """Writes a line.
@@ -116,10 +153,12 @@ class JsonLines(Records):
             ValueError: The file is not open.
         """
         content = {
+            **self._heading,
             "frame": frame.number,
             "seconds": round(frame.seconds, _SECONDS),
             "faces": [_object(face) for face in frame.faces],
         }
+        self._heading = {}
         json.dump(content, self._opened, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self._opened.write("\n")
 
@@ -192,6 +231,7 @@ class TrackSummary:
         first_seconds: When its face is seen first.
         last_seconds: When it is seen last.
         frames: In how many frames it is seen.
+        seconds: How long that is, at the mean rate of the frames.
         name: Whose face it is; None where that is unknown.
         similarity: How similar it is to that person's, in [-1, 1]; None where `name` is.
         expressions: By name, the share of its frames in which the expression is the most probable one,
@@ -205,12 +245,18 @@ class TrackSummary:
     first_seconds: float
     last_seconds: float
     frames: int
+    seconds: float
     name: str | None
     similarity: float | None
     expressions: dict[str, float]
     best_frame: int
     best_seconds: float
     best_quality: float
+
+    @property
+    def is_glimpse(self) -> bool:
+        """Whether it is too little to be told: see `is_glimpse`."""
+        return is_glimpse(self.seconds, self.best_quality)
 
 
 @dataclass
@@ -229,9 +275,14 @@ class Summary:
 
     def __init__(self) -> None:
         self._running: dict[int, _Running] = {}
+        self._begin: tuple[float, int] | None = None
+        self._step = 0.0
 
     def add(self, frame: Frame) -> None:
         """Takes a frame in."""
+        seconds, number = self._begin = self._begin or (frame.seconds, frame.number)
+        if frame.number > number:
+            self._step = (frame.seconds - seconds) / (frame.number - number)
         for tracked in frame.faces:
             track = self._running.setdefault(tracked.track, _Running(frame.seconds))
             track.last, track.frames = frame.seconds, track.frames + 1
@@ -252,6 +303,7 @@ class Summary:
                 first_seconds=track.first,
                 last_seconds=track.last,
                 frames=track.frames,
+                seconds=track.frames * self._step,
                 name=track.name,
                 similarity=track.similarity,
                 expressions={name: count / track.frames for name, count in track.expressions.items()},
@@ -261,6 +313,16 @@ class Summary:
             )
             for number, track in sorted(self._running.items())
         ]
+
+
+def is_glimpse(seconds: float, best_quality: float) -> bool:
+    """Returns whether somebody was seen too briefly, or too poorly, to be told of.
+
+    Args:
+        seconds: How long.
+        best_quality: The highest quality score of the faces, in [0, 1].
+    """
+    return round(seconds, 2) < _LEAST_SECONDS or best_quality < _LEAST_QUALITY
 
 
 def face_content(face: Face) -> dict[str, Any]:

@@ -19,10 +19,15 @@ def user(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(detection, "load", lambda *arguments, **settings: Discs())
     code = cv2.VideoWriter.fourcc(*"MJPG")
-    for name, faces in (("red.avi", True), ("nobody.avi", False)):
+    # Without grain a disc has the quality 0.
+    grain = np.random.default_rng(0).integers(-40, 41, (200, 300, 1))
+    for name in ("red.avi", "brief.avi", "flat.avi", "nobody.avi"):
         writer = cv2.VideoWriter(name, code, 10, (300, 200))
         for number in range(12):
-            picture = scene(("red", 100, 90 + 4 * number, 30)) if faces else scene()
+            faces = [] if name == "nobody.avi" else [("red", 100, 90 + 4 * number, 30)]
+            if name == "brief.avi" and number >= 10:
+                faces.append(("green", 100, 240, 30))
+            picture = (scene(*faces) + grain * (name != "flat.avi")).clip(0, 255).astype(np.uint8)
             writer.write(np.ascontiguousarray(picture[..., ::-1]))
         writer.release()
     return tmp_path
@@ -36,12 +41,24 @@ def test_a_video_is_told_written_and_drawn(user, capsys):
     assert row.split() == ["1", "0.0", "1.1", "12", "red", "100%"]
     frames = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     assert [frame["frame"] for frame in frames] == list(range(12))
+    assert frames[0]["model"] == {"name": "discs/1", "fingerprint": "d15c", "numbers": {}}
     with Path("out.csv").open() as file:
         assert [row["expression"] for row in csv.DictReader(file)] == ["red"] * 12
     drawn = cv2.VideoCapture("out.mp4")
     assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 12 and drawn.get(cv2.CAP_PROP_FPS) == 10
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
     assert not list(user.glob(".*partial*"))
+
+
+def test_glimpses_are_counted_and_kept_in_the_files(user, capsys):
+    words = "left out, seen for less than half a second or never well enough (--json and --csv have them)"
+    assert commands.run("video", ["brief.avi", "--json", "out.jsonl", "--detect-every", "1"]) == 0
+    _, row, left_out = capsys.readouterr().out.splitlines()
+    assert row.split()[-2:] == ["red", "100%"] and left_out == f"1 face {words}"
+    assert len(json.loads(Path("out.jsonl").read_text().splitlines()[-1])["faces"]) == 2
+    assert commands.run("video", ["flat.avi", "--timeline", "out.png", "--detect-every", "1"]) == 0
+    assert capsys.readouterr().out == f"1 face {words}\n"
+    assert Path("out.png").exists()
 
 
 def test_a_video_without_faces(user, capsys):

@@ -1,4 +1,5 @@
 import csv
+import functools
 import json
 import re
 
@@ -6,12 +7,14 @@ import numpy as np
 import pytest
 
 from kfer.inference.analyzer import Face
+from kfer.inference.pushed import Model
 from kfer.inference.quality import Quality
-from kfer.inference.records import JsonLines, Summary, Table
+from kfer.inference.records import JsonLines, RecordedModel, Summary, Table, is_glimpse
 from kfer.inference.tracking import TrackedFace
 from kfer.inference.video import Frame
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
+MODEL = RecordedModel("faces/1", "f00d", {"affect": ["valence", "arousal"]})
 
 
 def tracked(track=1, happy=0.75, name=None, quality=0.5, outputs=None, landmarks=True) -> TrackedFace:
@@ -29,13 +32,19 @@ def frame(number, *faces, skipped=0) -> Frame:
 
 def test_a_line_is_a_frame(tmp_path):
     path = tmp_path / "faces.jsonl"
-    with JsonLines(path) as records:
+    with JsonLines(path, MODEL) as records:
         records.write(frame(0))
         records.write(frame(1, tracked(name="Märta"), tracked(2, landmarks=False)))
     text = path.read_text(encoding="utf-8")
     assert "Märta" in text and text.endswith("\n")
     first, second = map(json.loads, text.splitlines())
-    assert first == {"frame": 0, "seconds": 0.0, "faces": []}
+    model = {
+        "name": "faces/1",
+        "fingerprint": "f00d",
+        "numbers": {"affect": ["valence", "arousal"]},
+    }
+    assert first == {"model": model, "frame": 0, "seconds": 0.0, "faces": []}
+    assert list(second) == ["frame", "seconds", "faces"]
     one, other = second["faces"]
     assert one == {
         "track": 1,
@@ -51,9 +60,19 @@ def test_a_line_is_a_frame(tmp_path):
     assert other["landmarks"] is None and other["name"] is None and other["similarity"] is None
 
 
+def test_of_a_model_the_names_of_its_numbers_are_recorded(tmp_path):
+    tasks = {
+        "expression": {"kind": "classes", "names": ["happy", "sad"]},
+        "identity": {"kind": "embedding", "names": []},
+        "affect": {"kind": "regression", "names": ["valence", "arousal"]},
+    }
+    assert RecordedModel.of(Model(tmp_path, "faces/1", "f00d", tasks)) == MODEL
+    assert RecordedModel.of(Model(tmp_path, "a.tflite", "f00d")).numbers == {}
+
+
 def test_further_tasks_are_written_too(tmp_path):
     outputs = {"age": np.array([31.25, np.nan], np.float32)}
-    with JsonLines(tmp_path / "a.jsonl") as records:
+    with JsonLines(tmp_path / "a.jsonl", MODEL) as records:
         records.write(frame(0, tracked(outputs=outputs)))
     (face,) = json.loads((tmp_path / "a.jsonl").read_text())["faces"]
     assert face["outputs"] == {"age": [31.25, None]}
@@ -91,7 +110,7 @@ def test_a_table_has_the_expressions_of_one_model(tmp_path):
         records.write(frame(0, tracked()))
 
 
-@pytest.mark.parametrize("kind", [JsonLines, Table])
+@pytest.mark.parametrize("kind", [functools.partial(JsonLines, model=MODEL), Table])
 def test_a_file_is_whole_or_not_there(kind, tmp_path):
     path = tmp_path / "faces"
     path.write_text("before")
@@ -109,7 +128,7 @@ def test_a_file_is_whole_or_not_there(kind, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("kind", [JsonLines, Table])
+@pytest.mark.parametrize("kind", [functools.partial(JsonLines, model=MODEL), Table])
 def test_wrong_use_is_refused(kind, tmp_path):
     with pytest.raises(ValueError, match=re.escape("a is not open: write it within `with`")):
         kind(tmp_path / "a").write(frame(0, tracked()))
@@ -120,7 +139,7 @@ def test_wrong_use_is_refused(kind, tmp_path):
 
 
 def test_lines_are_written_as_they_come(tmp_path):
-    with JsonLines(tmp_path / "a.jsonl") as records:
+    with JsonLines(tmp_path / "a.jsonl", MODEL) as records:
         for number in range(1000):
             records.write(frame(number, tracked()))
         assert (tmp_path / ".a.jsonl.partial").stat().st_size > 100_000
@@ -135,9 +154,16 @@ def test_a_summary_of_tracks():
     one, other = summary.tracks
     assert (one.track, one.first_seconds, one.last_seconds, one.frames) == (1, 0.0, 1.0, 3)
     assert (one.name, one.similarity) == ("Anna", 0.61234)
+    assert (one.seconds, other.seconds) == (0.75, 0.25)
+    assert not one.is_glimpse and other.is_glimpse
     assert one.expressions == {"happy": pytest.approx(2 / 3), "sad": pytest.approx(1 / 3)}
     assert (one.best_frame, one.best_seconds, one.best_quality) == (1, 0.25, 0.7)
     assert (other.frames, other.name, other.expressions) == (1, None, {"happy": 0.0, "sad": 1.0})
+
+
+def test_what_is_brief_or_never_clear_is_a_glimpse():
+    assert is_glimpse(0.49, 1.0) and is_glimpse(60.0, 0.09)
+    assert not is_glimpse(0.5, 0.1)
 
 
 def test_a_summary_of_nothing():
