@@ -17,10 +17,12 @@ from tqdm import tqdm
 
 from kfer.commands import NO, YES, counted, options, print_table
 from kfer.files import check_new
+from kfer.inference import timeline
 from kfer.inference.drawing import Annotation, draw
+from kfer.inference.episodes import expressed
 from kfer.inference.gallery import Gallery
+from kfer.inference.observations import Observations
 from kfer.inference.records import JsonLines, RecordedModel, Summary, Table
-from kfer.inference.timeline import Timeline
 from kfer.inference.tracking import TrackedFace
 from kfer.inference.video import Frame, VideoSource, analyze_video
 
@@ -47,7 +49,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         "--timeline",
         type=Path,
         metavar="PNG",
-        help='draw the expressions of each face over time (.png; pip install "kfer[plots]")',
+        help='draw the expressions of each person over time (.png; pip install "kfer[plots]")',
     )
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="name the people of this gallery")
     options.add_threshold(parser)
@@ -77,11 +79,11 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
     threshold = options.threshold_of(parsed, analyzer.model).similarity if gallery else None
     frames = analyze_video(source, analyzer, gallery, threshold, parsed.detect_every)
     model = RecordedModel.of(analyzer.model)
-    summary, timeline, skipped = Summary(), Timeline(), 0
+    summary, observations, skipped = Summary(), Observations(model), 0
     with contextlib.ExitStack() as outputs:
         writers: list[Callable[[Frame], None]] = [summary.add]
         if parsed.timeline is not None:
-            writers.append(timeline.add)
+            writers.append(observations.add)
         if parsed.json is not None:
             writers.append(outputs.enter_context(JsonLines(parsed.json, model)).write)
         if parsed.csv is not None:
@@ -96,7 +98,8 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
                 for write in writers:
                     write(frame)
     if parsed.timeline is not None and summary.tracks:
-        timeline.save(parsed.timeline)
+        told = expressed(observations.recording(str(source)))
+        timeline.save(parsed.timeline, [each for each in told if not each.is_glimpse] or told)
     if skipped:
         print(f"kfer: {skipped} frames could not be read", file=sys.stderr)
     return _print(summary)

@@ -1,28 +1,45 @@
 import importlib.util
+import itertools
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from seen_people import recording
 
-from kfer.inference.timeline import Timeline
-from kfer.inference.video import Frame
+from kfer.inference import timeline
+from kfer.inference.episodes import expressed
+from kfer.inference.observations import Observations, ObservedFace
+from kfer.inference.records import RecordedModel
 
-IMAGE = np.zeros((8, 8, 3), np.uint8)
 ORANGE, GREY = (230, 159, 0), (201, 206, 214)
+# Machado, Oliveira and Fernandes (2009), severity 1, for linear RGB.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"
 )
 
 
-def frame(seconds: float, **faces) -> Frame:
-    """Names of tracks ("t1") and how happy each is, or all probabilities."""
-    tracked = []
-    for track, happy in faces.items():
-        shares = happy if isinstance(happy, dict) else {"neutral": 1 - happy, "happy": happy}
-        tracked.append(SimpleNamespace(track=int(track[1:]), name=None, expressions=shares))
-    return Frame(0, seconds, tuple(tracked), IMAGE, 0)
+def draw(path, *recordings):
+    timeline.save(path, [each for found in recordings for each in expressed(found)])
+    return path
 
 
 def share(path, colour) -> float:
@@ -31,87 +48,135 @@ def share(path, colour) -> float:
     return float(np.mean(np.abs(pixels - colour).max(axis=-1) < 12))
 
 
-@needs_matplotlib
-def test_areas_are_the_probabilities(tmp_path):
-    for name, happy in (("low", 0.2), ("high", 0.8)):
-        timeline = Timeline()
-        for number in range(100):
-            timeline.add(frame(number / 25, t1=happy))
-        timeline.save(tmp_path / f"{name}.png")
-    low, high = (share(tmp_path / f"{name}.png", ORANGE) for name in ("low", "high"))
-    assert high / low == pytest.approx(4, rel=0.1)
-    assert share(tmp_path / "low.png", GREY) == pytest.approx(high, rel=0.1)
+def svg(path, *recordings) -> str:
+    return draw(path / "a.svg", *recordings).read_text()
 
 
 @needs_matplotlib
-def test_a_face_that_is_away_leaves_a_gap(tmp_path):
-    whole, half = Timeline(), Timeline()
-    for number in range(200):
-        whole.add(frame(number / 25, t1=1.0))
-        half.add(frame(number / 25, **({} if 50 <= number < 150 else {"t1": 1.0})))
-    whole.save(tmp_path / "whole.png")
-    half.save(tmp_path / "half.png")
-    assert share(tmp_path / "half.png", ORANGE) == pytest.approx(
-        share(tmp_path / "whole.png", ORANGE) / 2, rel=0.1
-    )
+def test_the_band_is_as_long_as_the_episodes(tmp_path):
+    # The legend and the curves have the colour too; two of them are the same in both.
+    areas = [
+        share(draw(tmp_path / f"{count}.png", recording(Anna="h" * count + "n" * (100 - count))), ORANGE)
+        for count in (20, 40, 80)
+    ]
+    assert (areas[2] - areas[1]) / (areas[1] - areas[0]) == pytest.approx(2, rel=0.1)
+
+
+@needs_matplotlib
+def test_what_fills_a_column_is_drawn_in_it_and_the_rest_is_not_lost(tmp_path):
+    # An hour, in which every tenth second is happy: the columns stand for 3.6 s.
+    letters = ("n" * 90 + "h" * 10) * 360
+    (each,) = expressed(recording(Anna=letters))
+    assert each.num_changes == 719 and each.shares["happy"] == pytest.approx(0.1)
+    assert [name for name, *_ in timeline._prevailing(each, 3600)] == ["neutral"]
+    # Where there is room for each, all are drawn.
+    (each,) = expressed(recording(Anna=letters[:3000]))
+    found = list(timeline._prevailing(each, 300))
+    assert [name for name, *_ in found] == ["neutral", "happy"] * 30
+    assert all(before[2] == after[1] for before, after in itertools.pairwise(found))
+
+
+@needs_matplotlib
+def test_curves_are_the_probabilities_and_keep_the_mean(tmp_path):
+    (each,) = expressed(recording(Anna="nnnhhh" * 100))
+    seconds, means = timeline._means(each, 0, 60, 0.05)
+    assert len(seconds) == 601 and seconds[-1] == 60
+    np.testing.assert_allclose(means[:-1], each.person.probabilities)
+    seconds, means = timeline._means(each, 0, 60, 0.6 - 1e-9)
+    np.testing.assert_allclose(means, np.tile([[0.45, 0.45, 0.1]], (101, 1)))
+    assert (np.diff(seconds) > 0).all()
+
+
+@needs_matplotlib
+def test_who_is_away_leaves_a_gap(tmp_path):
+    whole = draw(tmp_path / "whole.png", recording(Anna="h" * 200))
+    half = draw(tmp_path / "half.png", recording(Anna="h" * 50 + "." * 100 + "h" * 50))
+    # The legend and the bar stay.
+    assert 0.4 < share(half, ORANGE) / share(whole, ORANGE) < 0.7
+    (each,) = expressed(recording(Anna="h" * 50 + "." * 100 + "h" * 50))
+    assert [run[1:] for run in timeline._prevailing(each, 20)] == [(0, 250), (750, 1000)]
 
 
 @needs_matplotlib
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
 def test_formats(ending, tmp_path):
-    timeline = Timeline()
-    timeline.add(frame(1.0, t1=0.5, t2=1.0))
-    path = tmp_path / f"a{ending}"
-    timeline.save(path)
+    path = draw(tmp_path / f"a{ending}", recording(Anna="nh", Ben="s"))
     assert path.stat().st_size > 1000 and list(tmp_path.iterdir()) == [path]
 
 
 @needs_matplotlib
-def test_the_tracks_seen_longest_are_drawn(tmp_path):
-    timeline = Timeline(most_tracks=2)
-    for number in range(50):
-        timeline.add(frame(number / 25, t1=0.5, **{"t2": 0.5} if number < 5 else {"t3": 0.5}))
-    timeline.save(tmp_path / "a.svg")
-    assert timeline._drawn() == [1, 3]
+def test_of_more_than_eight_the_ones_seen_longest_are_drawn(tmp_path):
+    people = {f"P{number}": "n" * (20 - number) for number in range(10)}
+    told = expressed(recording(**people))
+    assert [each.person.name for each in timeline._longest(told)] == [f"P{n}" for n in range(8)]
+    assert "<!-- minutes:seconds; 2 more, seen for less time, are left out -->" in svg(
+        tmp_path, recording(**people)
+    )
 
 
 @needs_matplotlib
-def test_memory_is_bounded_and_the_picture_the_same(tmp_path):
-    timeline = Timeline()
-    for number in range(20_000):
-        timeline.add(frame(number / 25, t1={"happy": 0.25, "neutral": 0.75}))
-    assert len(timeline._tracks[1]._sums) <= 2000
-    (run,) = timeline._tracks[1].runs(timeline._step)
-    np.testing.assert_allclose(run[1], np.tile([[0.25], [0.75]], len(run[0])))
-    assert run[0][0] < 1 and run[0][-1] > 799 and (np.diff(run[0]) > 0).all()
+def test_rows_are_named_by_what_tells_them_apart(tmp_path):
+    one, other = recording("x/mon.jsonl", Anna="nn"), recording("x/tue.jsonl", Anna="n", Ben="h")
+    assert "<!-- Anna -->" in svg(tmp_path, one)
+    of_anna = [*expressed(one), expressed(other)[0]]
+    assert list(timeline._titles(of_anna)) == ["mon.jsonl", "tue.jsonl"]
+    everybody = [*expressed(one), *expressed(other)]
+    assert list(timeline._titles(everybody)) == ["Anna, mon.jsonl", "Anna, tue.jsonl", "Ben, tue.jsonl"]
 
 
 @needs_matplotlib
 def test_names_and_other_expressions_are_drawn_as_they_are(tmp_path):
-    timeline = Timeline()
-    shares = {f"mood {number}": 0.1 for number in range(10)}
+    observations = Observations(RecordedModel("a", "b"))
+    shares = {f"$mood {number}": 0.1 for number in range(10)}
     for number in range(10):
-        drawn = frame(number / 25, t1=shares)
-        drawn.faces[0].name = "A $_$"
-        timeline.add(drawn)
-    timeline.save(tmp_path / "a.png")
-    assert (tmp_path / "a.png").is_file()
+        face = ObservedFace(1, "A $_$", 0.5, 1.0, shares, {})
+        observations.add_faces(number, number / 25, [face])
+    drawn = svg(tmp_path, observations.recording("a"))
+    assert "A $_$" in drawn and "$mood 0" in drawn
+    assert len(set(timeline._colours([f"mood {number}" for number in range(6)]).values())) == 6
 
 
 @needs_matplotlib
-def test_a_video_without_faces_has_a_picture(tmp_path):
-    timeline = Timeline()
-    timeline.add(frame(0.0))
-    timeline.add(frame(0.1, t1={}))
-    timeline.save(tmp_path / "a.png")
-    assert (tmp_path / "a.png").is_file()
+def test_a_recording_of_nobody_has_a_picture(tmp_path):
+    assert draw(tmp_path / "a.png", recording()).is_file()
+
+
+@pytest.mark.parametrize(
+    "seconds, tenths, words",
+    [
+        (0, False, "0:00"),
+        (65.4, False, "1:05"),
+        (65.44, True, "1:05.4"),
+        (59.96, True, "1:00.0"),
+        (3599.6, False, "1:00:00"),
+        (7265, False, "2:01:05"),
+    ],
+)
+def test_times_in_words(seconds, tenths, words):
+    assert timeline.clock(seconds, tenths) == words
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_colours_are_told_apart_by_people_who_confuse_colours(blindness):
+    places = [_lab(colour, np.array(BLINDNESS[blindness])) for colour in timeline._COLOURS.values()]
+    distances = [np.linalg.norm(one - other) for one, other in itertools.combinations(places, 2)]
+    # 2.3 is a just noticeable difference (Mahy, Van Eycken and Oosterlinck 1994).
+    assert min(distances) > 6 * 2.3
+
+
+def _lab(colour: str, seen: np.ndarray) -> np.ndarray:
+    """CIELAB of 1976 of an sRGB colour, white D65."""
+    levels = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = to_xyz @ np.clip(seen @ linear, 0, 1) / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_wrong_use_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="most_tracks must be a positive integer; got 0"):
-        Timeline(0)
     with pytest.raises(ValueError, match=r"must end in \.png, \.svg, \.pdf; got .*a\.jpg"):
-        Timeline().save(tmp_path / "a.jpg")
+        timeline.save(tmp_path / "a.jpg", [])
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install \"kfer\[plots\]\""):
-        Timeline().save(tmp_path / "a.png")
+        timeline.save(tmp_path / "a.png", [])
