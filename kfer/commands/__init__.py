@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "show where in a face the model sees its expression",
     "video": "follow the faces of a video: who they are, and what they express over time",
     "camera": "the same in front of a camera",
+    "timeline": "tell what people expressed over a recording, or over several",
     "align": "cut the faces out of a folder of pictures, as a dataset to train on",
     "calibrate": "find thresholds for stated false accept rates on pairs of your own pictures",
     "models": "list the models that were pushed",
