@@ -11,6 +11,7 @@ from kfer.input_pipeline.batches import (
 from kfer.input_pipeline.decoded import (
     Decoded,
     DecodedPairs,
+    has_sound,
     load_decoded,
     load_pairs,
     write_decoded,
@@ -39,6 +40,7 @@ __all__ = [
     "for_evaluation",
     "for_training",
     "further",
+    "has_sound",
     "iterate_examples",
     "load_decoded",
     "load_pairs",

@@ -262,6 +262,12 @@ def load_decoded(folder: Path, memory_budget_gb: float) -> Decoded:
     return Decoded(images, **labels, further=further, sound=sound)
 
 
+def has_sound(folder: Path) -> bool:
+    """Returns whether some example of a split that `write_decoded` wrote has sound."""
+    path = folder / _SOUND
+    return path.exists() and bool(np.load(path, mmap_mode="r").any())
+
+
 def load_pairs(folder: Path) -> DecodedPairs:
     """What `write_decoded_pairs` wrote; the images are mapped from disk.
 

@@ -82,6 +82,10 @@ class DataSettings:
         check_numbers(self, "at least 0", "frames")
         check_choices(self, ("uniform", "dense", "random"), "frame_sampling")
         check_numbers(self, "at least 0", "sound_seconds")
+        with_pairs = [source.dataset for source in self.sources if source.pairs]
+        check(
+            not (self.frames and with_pairs), "frames", "0 where sources have pairs of images", with_pairs
+        )
         if self.sound_seconds:
             check(self.frames > 0, "frames", "at least 1 where sound is heard", self.frames)
             check(

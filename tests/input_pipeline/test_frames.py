@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kfer import preprocessing
 from kfer.augmentation import augment_batch
-from kfer.input_pipeline import Decoded, Frames, decoded, for_evaluation, for_training, records
+from kfer.input_pipeline import Decoded, Frames, decoded, for_evaluation, for_training, has_sound, records
 from kfer.input_pipeline.frames import windows
 from kfer.settings import AugmentationSettings
 
@@ -102,6 +102,19 @@ def test_sound_begins_with_the_first_frame_that_is_kept(tmp_path):
     assert not found.sound[2].any()
     spread = read(tmp_path, clips, Frames(4, spread=True, samples=4800))
     np.testing.assert_array_equal(spread.sound[0], np.repeat([1, 2, 3], 1600))
+
+
+def test_whether_some_clip_has_sound(tmp_path):
+    clips = [clip(0, 2), clip(1, 2)]
+    for each in clips:
+        each["sound"] = b""
+    read(tmp_path, clips, Frames(2, spread=False, samples=10))
+    assert not has_sound(tmp_path / "decoded")
+    clips[1]["sound"] = b"\x01\x00"
+    read(tmp_path, clips, Frames(2, spread=False, samples=10))
+    assert has_sound(tmp_path / "decoded")
+    read(tmp_path / "silent", clips, Frames(2, spread=False))
+    assert not has_sound(tmp_path / "silent" / "decoded")
 
 
 def test_batches_of_clips_with_sound_are_both(tmp_path):

@@ -45,6 +45,11 @@ def transform(
             further=further,
             frames=frames or None,
         )
+    if data.num_samples and not input_pipeline.has_sound(transformed_examples.split(spec.TRAIN)):
+        raise ValueError(
+            f"data.sound_seconds is {data.sound_seconds:g}, but no training clip has sound; take sources "
+            "that have some, or set it to 0"
+        )
     if labels["num_pairs"]:
         left_out += input_pipeline.write_decoded_pairs(
             transformed_examples.split("pairs"),
