@@ -16,10 +16,8 @@ import tensorflow as tf
 
 from kfer import preprocessing, spec
 from kfer.export import choice, network, parity
-from kfer.export.card import figures_of, write_card
-from kfer.export.description import write_labels, write_model_json
 from kfer.export.fresh import run_in_fresh_process
-from kfer.export.package import Comparison, temperatures_of
+from kfer.export.package import Comparison, describe
 from kfer.export.tflite import converted_to_builtins, save_tflite
 from kfer.input_pipeline import Decoded
 from kfer.models.streaming import FEATURES, Stream
@@ -111,28 +109,21 @@ def write_clip_model(
             for name, values in said.items()
         }
         reports[export] = parity.parity_report(reference, said, tasks, labels)
-    if spec.EXPRESSION in tasks:
-        write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
-    counts = np.bincount(train.source, minlength=len(sources))
-    trained_on = {source: int(count) for source, count in zip(sources, counts, strict=False)}
-    card = folder / "MODEL_CARD.md"
-    write_card(card, name, tasks, settings, image_size, trained_on, sources, evaluation, reports)
-    write_model_json(
-        folder / "model.json",
-        name=name,
-        image_size=image_size,
-        channels=channels,
-        tasks=tasks,
-        temperatures=temperatures_of(evaluation["calibration"]),
+    describe(
+        *(
+            folder,
+            name,
+            model,
+            tasks,
+            settings,
+            image_size,
+            channels,
+            train,
+            evaluation,
+            sources,
+            reports,
+        ),
         embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
-        weights=network.weights_digest(model),
-        alignment={"margin": settings.face_margin, "shift": settings.face_shift},
-        verification=evaluation["threshold"],
-        metrics=evaluation["metrics"],
-        figures=figures_of(evaluation, tasks),
-        parity=reports,
-        sources=trained_on,
-        datasets=sources,
         contents={},
         clip={"frames": frames, "state_size": stream.state_size if stream else None},
     )

@@ -123,6 +123,63 @@ def write_model(
         prepared = prepare_images(tf.constant(drawn), image_size, channels).numpy()
         paths = {export: file.path for export, file in files.items()}
         write_golden(folder, drawn, paths, keras_outputs(model, tasks, prepared))
+    describe(
+        *(
+            folder,
+            name,
+            model,
+            tasks,
+            settings,
+            image_size,
+            channels,
+            train,
+            evaluation,
+            sources,
+            reports,
+        ),
+        embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
+        contents={
+            file.path.name: flatbuffer.contents(flatbuffer.read(file.path.read_bytes()))
+            for file in files.values()
+        },
+    )
+    return Comparison(reports, parity.check_parity(reports, settings))
+
+
+def describe(
+    folder: Path,
+    name: str,
+    model: keras.Model,
+    tasks: Tasks,
+    settings: ExportSettings,
+    image_size: int,
+    channels: int,
+    train: Decoded,
+    evaluation: Mapping[str, Any],
+    sources: Mapping[str, str],
+    reports: Mapping[str, Mapping[str, Any]],
+    embedding_size: int | None,
+    contents: Mapping[str, Mapping[str, Any]],
+    clip: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes labels.txt, MODEL_CARD.md and model.json beside the exports of a network.
+
+    Args:
+        folder: Where they are.
+        name: As for `write_model`, like what is not told here.
+        model: Likewise.
+        tasks: What the exports have an output for.
+        settings: Likewise.
+        image_size: Height and width of the network's input in pixels.
+        channels: 1 for grey, 3 for RGB.
+        train: Likewise.
+        evaluation: Likewise.
+        sources: Likewise.
+        reports: The `parity_report` of each export.
+        embedding_size: Numbers in an embedding; None without one.
+        contents: Of TFLite files by name, `flatbuffer.contents`.
+        clip: As `write_model_json` takes it.
+    """
     if spec.EXPRESSION in tasks:
         write_labels(folder / "labels.txt", tasks[spec.EXPRESSION].names)
     counts = np.bincount(train.source, minlength=len(sources))
@@ -135,8 +192,8 @@ def write_model(
         image_size=image_size,
         channels=channels,
         tasks=tasks,
-        temperatures=temperatures_of(evaluation["calibration"]),
-        embedding_size=reference[spec.EMBEDDING].shape[1] if spec.EMBEDDING in reference else None,
+        temperatures=_temperatures(evaluation["calibration"]),
+        embedding_size=embedding_size,
         weights=weights_digest(model),
         alignment={"margin": settings.face_margin, "shift": settings.face_shift},
         verification=evaluation["threshold"],
@@ -145,12 +202,9 @@ def write_model(
         parity=reports,
         sources=trained_on,
         datasets=sources,
-        contents={
-            file.path.name: flatbuffer.contents(flatbuffer.read(file.path.read_bytes()))
-            for file in files.values()
-        },
+        contents=contents,
+        clip=clip,
     )
-    return Comparison(reports, parity.check_parity(reports, settings))
 
 
 def _asked(exports: Mapping[str, tuple[Path, np.ndarray]]) -> dict[str, Mapping[str, np.ndarray]]:
@@ -171,7 +225,7 @@ def _taken(examples: Decoded, positions: np.ndarray) -> np.ndarray:
     return np.stack([examples.images[position] for position in positions])
 
 
-def temperatures_of(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+def _temperatures(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """By task, those that the validation split determines."""
     return {
         task: found["temperature"]
