@@ -2,10 +2,13 @@
 
 Command: python -m kfer.pipeline pipelines/synthetic_clips_fusion.py
 With --model.fusion decision, model, frames or sound for the other ways, and for one alone.
+Time: about 5 minutes on 2 slow cores. Memory: 1.5 GB.
+Expect: expression accuracy above 0.9 of at most 0.941; with frames or sound alone, below 0.6.
 """
 
 from kfer.settings import (
     DataSettings,
+    ExportSettings,
     ModelSettings,
     PipelineSettings,
     SourceSettings,
@@ -25,4 +28,6 @@ settings = PipelineSettings(
     ),
     model=ModelSettings(temporal="gru", fusion="feature"),
     training=TrainingSettings(epochs=12),
+    # Drawn images show more than ArcFace's square: the whole head.
+    export=ExportSettings(face_margin=0.24, face_shift=-0.04),
 )
