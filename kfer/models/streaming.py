@@ -9,7 +9,14 @@ from keras import layers
 
 from kfer import spec
 from kfer.models import multitask
-from kfer.models.temporal import CLIP_FEATURES, CLIP_IDENTITY, FRAME_FEATURES, AttentionOverFrames
+from kfer.models.temporal import (
+    CLIP_FEATURES,
+    CLIP_IDENTITY,
+    FRAME_FEATURES,
+    NORMALIZATION,
+    PROJECTION,
+    AttentionOverFrames,
+)
 
 #: What the encoder's output is called.
 FEATURES = "features"
@@ -147,7 +154,7 @@ def _in_order(network: keras.Model, size: int) -> tuple[_Step, list[tuple[int, .
         return _recurrent([layer.cell for layer in recurrent])
     convolutions = [layer for layer in network.layers if isinstance(layer, layers.Conv1D)]
     if convolutions:
-        return _convolution(convolutions)
+        return _convolution(network, convolutions)
     attentions = [layer for layer in network.layers if isinstance(layer, AttentionOverFrames)]
     if attentions:
         return _attention(attentions[0]), [(size,), (1,), (1,)]
@@ -195,7 +202,13 @@ def _attention(attention: AttentionOverFrames) -> _Step:
     return step
 
 
-def _convolution(convolutions: Sequence[keras.layers.Conv1D]) -> tuple[_Step, list[tuple[int, ...]]]:
+def _convolution(
+    network: keras.Model, convolutions: Sequence[keras.layers.Conv1D]
+) -> tuple[_Step, list[tuple[int, ...]]]:
+    project = network.get_layer(PROJECTION)
+    normalizations = [
+        network.get_layer(f"{NORMALIZATION}{depth}") for depth in range(1, len(convolutions) + 1)
+    ]
     spans = [(layer.kernel_size[0] - 1) * layer.dilation_rate[0] for layer in convolutions]
     shapes: list[tuple[int, ...]] = [
         (span, layer.kernel.shape[1]) for span, layer in zip(spans, convolutions, strict=True)
@@ -204,11 +217,14 @@ def _convolution(convolutions: Sequence[keras.layers.Conv1D]) -> tuple[_Step, li
 
     def step(features: tf.Tensor, there: tf.Tensor, state: list[tf.Tensor]) -> _Said:
         following = []
-        for layer, held in zip(convolutions, state, strict=False):
+        kept = tf.cast(there, tf.float32)
+        features = project(features) * kept
+        for layer, normalize, held in zip(convolutions, normalizations, state, strict=False):
             seen = tf.concat([held, features[:, tf.newaxis]], axis=1)
             taps = seen[:, :: layer.dilation_rate[0]]
-            features = tf.nn.relu(tf.einsum("nkc,kcf->nf", taps, layer.kernel) + layer.bias)
-            features *= tf.cast(there, tf.float32)
+            convolved = tf.einsum("nkc,kcf->nf", taps, layer.kernel) + layer.bias
+            found = tf.nn.relu(normalize(convolved))
+            features = (found + features if found.shape[-1] == features.shape[-1] else found) * kept
             following.append(seen[:, 1:])
         vector, _, mean = _mean(features, there, state[len(convolutions) :])
         return vector, features, following + mean
