@@ -104,7 +104,7 @@ def load_signature(path: Path, signature: str = _SAVED_MODEL_SIGNATURE) -> tuple
     model = tf.saved_model.load(str(path))
     if signature not in model.signatures:
         raise ValueError(
-            f"{path} was not exported by kfer for this: its signatures are "
+            f"{path} was not exported by kfer: its signatures are "
             f"{', '.join(model.signatures) or 'none'}, without {signature!r}"
         )
     return model, model.signatures[signature]
