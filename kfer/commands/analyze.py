@@ -55,12 +55,8 @@ def run(parsed: argparse.Namespace) -> int:
         range(0, len(paths), _BATCH), unit="batch", disable=len(paths) <= _BATCH, file=sys.stderr
     )
     for start in steps:
-        read = {}
-        for path in paths[start : start + _BATCH]:
-            try:
-                read[path] = images.read(path)
-            except (OSError, ValueError) as error:
-                failures[path] = str(error)
+        read, unread = images.read_each(paths[start : start + _BATCH])
+        failures |= unread
         for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
             results.append((path, faces))
             if path in drawn:
@@ -83,10 +79,9 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _pictures(given: Sequence[Path]) -> Iterator[Path]:
     """Files as they are; of folders, what has the ending of a picture."""
-    endings = set(Image.registered_extensions())
     for path in given:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)
+            yield from sorted(filter(images.is_picture, path.rglob("*")))
         else:
             yield path
 

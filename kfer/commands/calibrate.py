@@ -99,12 +99,8 @@ def _embeddings(
     with tqdm(total=len(paths), unit="picture", file=sys.stderr) as progress:
         for start in range(0, len(paths), _BATCH):
             batch = paths[start : start + _BATCH]
-            read = {}
-            for path in batch:
-                try:
-                    read[path] = images.read(path)
-                except (OSError, ValueError) as error:
-                    failures[str(path)] = str(error)
+            read, unread = images.read_each(batch)
+            failures |= {str(path): reason for path, reason in unread.items()}
             for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
                 if not faces:
                     failures[str(path)] = f"{path} shows no face that the detector finds"

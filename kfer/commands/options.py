@@ -106,6 +106,13 @@ def threshold_of(parsed: argparse.Namespace, model: Model) -> Threshold:
     return model.threshold_or(parsed.threshold, parsed.false_accept_rate)
 
 
+def threshold_words(threshold: Threshold) -> str:
+    """A threshold, and how many pairs of different people reach it where that is known."""
+    rate = threshold.false_accept_rate
+    known = "" if rate is None else f", which {rate:.2%} of pairs of different people reach"
+    return f"{threshold.similarity:.3f}{known}"
+
+
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """What several faces in a picture are."""
     parser.add_argument(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from kfer.inference.images import is_picture
 from kfer.pairs import make_pairs
 
 _COLUMNS = ("first", "second", "same")
@@ -95,8 +95,7 @@ def _with_ending(path: Path) -> Path:
 
 
 def _of_people(folder: Path, max_pairs: int, seed: int) -> list[PicturePair]:
-    endings = set(Image.registered_extensions())
-    paths = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in endings)
+    paths = sorted(filter(is_picture, folder.glob("*/*")))
     if not paths:
         raise FileNotFoundError(f"there is no picture in the folders of {folder}. {_LAYOUT}")
     people = {name: number for number, name in enumerate(sorted({path.parent for path in paths}))}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfer import files, spec
-from kfer.commands import YES, print_json, print_table
+from kfer.commands import YES, options, print_json, print_table
 from kfer.commands.calibrate import print_thresholds
 from kfer.inference import pushed, thresholds
 
@@ -97,9 +97,7 @@ def _print_thresholds(model: pushed.Model, calibrated: Mapping[str, Any] | None)
         )
         print_thresholds(calibrated["thresholds"])
     elif model.threshold is not None:
-        rate = model.threshold.false_accept_rate
-        known = "" if rate is None else f", which {rate:.2%} of pairs of different people reach"
-        print(f"\nthreshold by the Evaluator: {model.threshold.similarity:.3f}{known}")
+        print(f"\nthreshold by the Evaluator: {options.threshold_words(model.threshold)}")
     elif spec.IDENTITY in model.tasks:
         print("\nno threshold: `kfer calibrate` finds one on pairs of pictures")
 

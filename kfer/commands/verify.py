@@ -37,12 +37,9 @@ def run(parsed: argparse.Namespace) -> int:
             }
         )
     else:
-        rate = threshold.false_accept_rate
-        known = "" if rate is None else f", which {rate:.2%} of pairs of different people reach"
-        print(
-            f"{'the same person' if found.verified else 'different people'}: similarity "
-            f"{found.similarity:.3f}, threshold {threshold.similarity:.3f}{known}"
-        )
+        answer = "the same person" if found.verified else "different people"
+        told = options.threshold_words(threshold)
+        print(f"{answer}: similarity {found.similarity:.3f}, threshold {told}")
         for words in found.warnings:
             print(f"kfer verify: {words}", file=sys.stderr)
     return YES if found.verified else NO

@@ -89,11 +89,10 @@ def align_folder(
         raise FileNotFoundError(f"there is no folder {source}")
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target} is within {source}: its faces would be taken for pictures")
-    endings = set(Image.registered_extensions())
     paths = sorted(
         file.relative_to(source)
         for file in source.rglob("*")
-        if file.is_file() and file.suffix.lower() in endings
+        if file.is_file() and images.is_picture(file)
     )
     if not paths:
         raise FileNotFoundError(f"there is no picture in {source}")
@@ -180,19 +179,15 @@ def _start(source: Path, target: Path, settings: AlignmentSettings, alone: bool 
 
 def _align_some(paths: list[Path]) -> list[Outcome]:
     """Of pictures that share a pass of the detector."""
-    pictures, reasons = {}, {}
-    for path in paths:
-        try:
-            pictures[path] = images.read(_work["source"] / path)
-        except (OSError, ValueError) as error:
-            reasons[path] = str(error)
+    source = _work["source"]
+    pictures, reasons = images.read_each(source / path for path in paths)
     found = _work["detector"].detect(list(pictures.values()))
-    for (path, picture), faces in zip(pictures.items(), found, strict=True):
+    for (place, picture), faces in zip(pictures.items(), found, strict=True):
         if faces:
-            _write(path, picture, faces[0])
+            _write(place.relative_to(source), picture, faces[0])
         else:
-            reasons[path] = "no face"
-    return [Outcome(path, reasons.get(path, "")) for path in paths]
+            reasons[place] = "no face"
+    return [Outcome(path, reasons.get(source / path, "")) for path in paths]
 
 
 def _write(path: Path, picture: np.ndarray, face: Detection) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,26 @@ def read(source: ImageSource, name: str | None = None) -> np.ndarray:
     if path.is_dir():
         raise ImageError(f"{path} is a folder, not a picture")
     return _decoded(path.read_bytes(), name or str(path))
+
+
+def read_each(paths: Iterable[Path]) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+    """Returns the pictures that can be read, as `read` does, and of the others why not.
+
+    Args:
+        paths: Of files.
+    """
+    pictures, reasons = {}, {}
+    for path in paths:
+        try:
+            pictures[path] = read(path)
+        except (OSError, ValueError) as error:
+            reasons[path] = str(error)
+    return pictures, reasons
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name ends as that of a picture."""
+    return path.suffix.lower() in Image.registered_extensions()
 
 
 def _decoded(content: bytes, name: str) -> np.ndarray:
