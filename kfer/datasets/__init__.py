@@ -102,7 +102,7 @@ def _builder_class(module_name: str) -> type[tfds.core.DatasetBuilder] | None:
     module = importlib.import_module(f"{__name__}.{module_name}")
     for _, value in inspect.getmembers(module, inspect.isclass):
         is_own = value.__module__.startswith(module.__name__)
-        if is_own and issubclass(value, tfds.core.DatasetBuilder):
+        if is_own and issubclass(value, tfds.core.DatasetBuilder) and not inspect.isabstract(value):
             return value
     return None
 

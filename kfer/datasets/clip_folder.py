@@ -69,12 +69,7 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             ValueError: The task is unknown, both or neither of `task` and `labels` are given, or a number
                 is out of its range.
         """
-        if bool(task) == bool(labels):
-            raise ValueError(
-                f"Give either task or labels; got task={task!r}, labels={labels!r}. {_LAYOUT}"
-            )
-        if task:
-            naming.check_name(task, _TASKS, "The task")
+        label_table.check_choice(task, labels, _TASKS, _LAYOUT)
         if folder_rate <= 0:
             raise ValueError(f"folder_rate must be above 0 frames a second; got {folder_rate!r}")
         self._settings = clips.ClipSettings(frame_rate, largest_side, sound)

@@ -1,5 +1,6 @@
 """Recordings made examples: what the builders of clips share."""
 
+import abc
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,46 @@ class ClipSettings:
         if self.sound != default.sound:
             named += f"_sound_{self.sound}"
         return tfds.core.BuilderConfig(name=named, description=config.description)
+
+
+class RecordedClips(tfds.core.GeneratorBasedBuilder):
+    """Recordings of actors that somebody published, whose splits are made of `Take`s."""
+
+    @property
+    @abc.abstractmethod
+    def _expressions(self) -> tuple[str, ...]:
+        """The names of a clip's expression."""
+
+    def __init__(
+        self,
+        *,
+        frame_rate: float | None = None,
+        largest_side: int | None = 256,
+        sound: str = "beside",
+        config: tfds.core.BuilderConfig | str | None = None,
+        **arguments: Any,
+    ) -> None:
+        """Takes how recordings become clips; see `ClipSettings`.
+
+        Args:
+            frame_rate: Frames a second; None for the recordings' own.
+            largest_side: The longer side in pixels at most; None for their own.
+            sound: "none", "beside" or "required".
+            config: The name of one of the builder's, or a whole one.
+            arguments: TFDS's own (`data_dir`, `version`).
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        self._settings = ClipSettings(frame_rate, largest_side, sound)
+        super().__init__(config=self._settings.config(type(self), config), **arguments)
+
+    def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> Any:
+        # TFDS would look for it among the named configs, and warn that it is not there.
+        return builder_config
+
+    def _generate_examples(self, takes: list["Take"]) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from examples(takes, self._settings, self._expressions, self.MANUAL_DOWNLOAD_INSTRUCTIONS)
 
 
 @dataclass(frozen=True)

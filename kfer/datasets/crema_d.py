@@ -1,7 +1,7 @@
 """CREMA-D: 91 actors say twelve sentences in six expressions, as video and as sound."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,7 +35,7 @@ _SPLIT_OF_FIVE = (spec.TEST, spec.TRAIN, spec.TRAIN, spec.TRAIN, spec.VALIDATION
 _POINTER = b"version https://git-lfs"
 
 
-class KferCremaD(tfds.core.GeneratorBasedBuilder):
+class KferCremaD(clips.RecordedClips):
     """Every clip has who it is, the expression acted and how strongly.
 
     Splits are by actor: those whose numbers end in 5 or 0 are in test, in 4 or 9 in validation, all
@@ -51,33 +51,9 @@ class KferCremaD(tfds.core.GeneratorBasedBuilder):
     DEFAULT_BUILDER_CONFIG_NAME = "six_class"
     MANUAL_DOWNLOAD_INSTRUCTIONS = _ADVICE
 
-    def __init__(
-        self,
-        *,
-        frame_rate: float | None = None,
-        largest_side: int | None = 256,
-        sound: str = "beside",
-        config: tfds.core.BuilderConfig | str | None = None,
-        **arguments: Any,
-    ) -> None:
-        """Takes how recordings become clips; see `clips.ClipSettings`.
-
-        Args:
-            frame_rate: Frames a second; None for the recordings' own, about 30.
-            largest_side: The longer side in pixels at most; None for their own.
-            sound: "none", "beside" or "required".
-            config: "six_class".
-            arguments: TFDS's own (`data_dir`, `version`).
-
-        Raises:
-            ValueError: An argument is out of its range.
-        """
-        self._settings = clips.ClipSettings(frame_rate, largest_side, sound)
-        super().__init__(config=self._settings.config(type(self), config), **arguments)
-
-    def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> Any:
-        # TFDS would look for it among the named configs, and warn that it is not there.
-        return builder_config
+    @property
+    def _expressions(self) -> tuple[str, ...]:
+        return tuple(_EMOTIONS.values())
 
     def _info(self) -> tfds.core.DatasetInfo:
         own = {
@@ -87,7 +63,7 @@ class KferCremaD(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description="Twelve sentences said by 91 actors in six expressions.",
-            features=tfds.features.FeaturesDict(clips.features(tuple(_EMOTIONS.values())) | own),
+            features=tfds.features.FeaturesDict(clips.features(self._expressions) | own),
             homepage="https://github.com/CheyneyComputerScience/CREMA-D",
             license="Open Database License 1.0; its contents: Database Contents License 1.0.",
             citation=_CITATION,
@@ -107,9 +83,6 @@ class KferCremaD(tfds.core.GeneratorBasedBuilder):
         clips.check_sounds(takes, self._settings, "AudioWAV/<the same name>.wav")
         splits = clips.split(takes, lambda take: _SPLIT_OF_FIVE[int(take.labels[spec.IDENTITY]) % 5])
         return {split: self._generate_examples(own) for split, own in splits.items()}
-
-    def _generate_examples(self, takes: list[clips.Take]) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from clips.examples(takes, self._settings, tuple(_EMOTIONS.values()), _ADVICE)
 
 
 def _variants(name: str) -> list[str]:

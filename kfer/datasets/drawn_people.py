@@ -1,15 +1,47 @@
 """What the builders of drawn faces share: people and their splits, ranges of arguments, PNG files."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
+import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import drawing
 
 _MAX_PEOPLE = 100_000
 _MAX_SEED = 10_000_000
+
+
+class DrawnPeople(tfds.core.GeneratorBasedBuilder):
+    """Splits of people, as `split_people` makes them, by a config that says how many there are."""
+
+    def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> Any:
+        # TFDS would look for it among the named configs, and warn that it is not there.
+        return builder_config
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        config = self.builder_config
+        splits = split_people(
+            config.num_identities,
+            config.num_heldout_identities,
+            config.examples_per_identity,
+            config.heldout_examples_per_identity,
+        )
+        return {split: self._generate_examples(people, each) for split, (people, each) in splits.items()}
+
+
+def check_config(dataset: str, config: object, kind: type) -> None:
+    """Checks that a config is a whole one.
+
+    Raises:
+        ValueError: It is a name, or another dataset's.
+    """
+    if not isinstance(config, kind):
+        raise ValueError(
+            f"{dataset} has no named configs, but {config!r} was asked for; use its arguments."
+        )
 
 
 def split_people(

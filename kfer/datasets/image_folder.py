@@ -54,12 +54,7 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         Raises:
             ValueError: The task is unknown, or both or neither of `task` and `labels` are given.
         """
-        if bool(task) == bool(labels):
-            raise ValueError(
-                f"Give either task or labels; got task={task!r}, labels={labels!r}. {_LAYOUT}"
-            )
-        if task:
-            naming.check_name(task, _TASKS, "The task")
+        label_table.check_choice(task, labels, _TASKS, _LAYOUT)
         self._path = Path(path)
         self._task = task
         self._labels = labels

@@ -6,8 +6,27 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from kfer import spec
+from kfer.datasets import naming
 
 _FILENAME, _SPLIT = "filename", "split"
+
+
+def check_choice(task: str, labels: str, tasks: Sequence[str], layout: str) -> None:
+    """Checks that labels come from folders or from a table.
+
+    Args:
+        task: What the names of folders label; empty for none.
+        labels: The table's path; empty for none.
+        tasks: What they may label.
+        layout: How files may lie, for messages.
+
+    Raises:
+        ValueError: Both or neither are given, or there is no such task.
+    """
+    if bool(task) == bool(labels):
+        raise ValueError(f"Give either task or labels; got task={task!r}, labels={labels!r}. {layout}")
+    if task:
+        naming.check_name(task, tasks, "The task")
 
 
 def columns(source: Path, labels: Sequence[str], layout: str) -> tuple[str, ...]:

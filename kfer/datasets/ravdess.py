@@ -1,7 +1,6 @@
 """RAVDESS: 24 actors say and sing two sentences in eight expressions, as video and as sound."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ _ACTORS = tuple(f"{number:02}" for number in range(1, 25))
 _LAST_TRAIN, _LAST_VALIDATION = "16", "20"
 
 
-class KferRavdess(tfds.core.GeneratorBasedBuilder):
+class KferRavdess(clips.RecordedClips):
     """Every clip has who it is, the expression acted, how strongly, and whether it is said or sung.
 
     Splits are by actor: 01 to 16 in train, 17 to 20 in validation, 21 to 24 in test, in each as many
@@ -54,36 +53,10 @@ class KferRavdess(tfds.core.GeneratorBasedBuilder):
     DEFAULT_BUILDER_CONFIG_NAME = "seven_class"
     MANUAL_DOWNLOAD_INSTRUCTIONS = _ADVICE
 
-    def __init__(
-        self,
-        *,
-        frame_rate: float | None = None,
-        largest_side: int | None = 256,
-        sound: str = "beside",
-        config: tfds.core.BuilderConfig | str | None = None,
-        **arguments: Any,
-    ) -> None:
-        """Takes how recordings become clips; see `clips.ClipSettings`.
-
-        Args:
-            frame_rate: Frames a second; None for the recordings' own, about 30.
-            largest_side: The longer side in pixels at most; None for their own, 1280 x 720.
-            sound: "none", "beside" or "required".
-            config: "seven_class" or "eight_class".
-            arguments: TFDS's own (`data_dir`, `version`).
-
-        Raises:
-            ValueError: An argument is out of its range.
-        """
-        self._settings = clips.ClipSettings(frame_rate, largest_side, sound)
-        own_config = self._settings.config(type(self), config)
-        has_calm = own_config.name.startswith("eight_class")
-        self._expressions = (*spec.EXPRESSIONS, _CALM) if has_calm else spec.EXPRESSIONS
-        super().__init__(config=own_config, **arguments)
-
-    def _create_builder_config(self, builder_config: tfds.core.BuilderConfig, version: Any) -> Any:
-        # TFDS would look for it among the named configs, and warn that it is not there.
-        return builder_config
+    @property
+    def _expressions(self) -> tuple[str, ...]:
+        has_calm = self.builder_config.name.startswith("eight_class")
+        return (*spec.EXPRESSIONS, _CALM) if has_calm else spec.EXPRESSIONS
 
     def _info(self) -> tfds.core.DatasetInfo:
         own = {
@@ -106,9 +79,6 @@ class KferRavdess(tfds.core.GeneratorBasedBuilder):
         clips.check_sounds(takes, self._settings, "Audio_*.zip or Actor_*/03-*.wav beside the videos")
         splits = clips.split(takes, lambda take: _split_of(take.labels[spec.IDENTITY]))
         return {split: self._generate_examples(own) for split, own in splits.items()}
-
-    def _generate_examples(self, takes: list[clips.Take]) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from clips.examples(takes, self._settings, self._expressions, _ADVICE)
 
     def _takes(self, folder: Path) -> list[clips.Take]:
         videos: dict[str, tuple[str, clips.Place]] = {}

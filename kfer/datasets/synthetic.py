@@ -24,7 +24,7 @@ class SyntheticConfig(tfds.core.BuilderConfig):
     seed: int = 0
 
 
-class KferSynthetic(tfds.core.GeneratorBasedBuilder):
+class KferSynthetic(drawn_people.DrawnPeople):
     """Splits: train, and validation and test with people of their own.
 
     People's numbers go on from train to validation to test, and no person is in two splits. Each person
@@ -77,15 +77,8 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
                 image_size=image_size,
                 seed=seed,
             )
-        elif not isinstance(config, SyntheticConfig):
-            raise ValueError(
-                f"synthetic has no named configs, but {config!r} was asked for; use its arguments."
-            )
+        drawn_people.check_config("synthetic", config, SyntheticConfig)
         super().__init__(data_dir=data_dir, config=config, version=version, **arguments)
-
-    def _create_builder_config(self, builder_config: SyntheticConfig, version: Any) -> SyntheticConfig:
-        # TFDS would look for it among the named configs, and warn that it is not there.
-        return builder_config
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -130,19 +123,6 @@ class KferSynthetic(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(features),
             license="Apache-2.0, as kfer itself.",
         )
-
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        config = self.builder_config
-        splits = drawn_people.split_people(
-            config.num_identities,
-            config.num_heldout_identities,
-            config.examples_per_identity,
-            config.heldout_examples_per_identity,
-        )
-        return {
-            split: self._generate_examples(people, images_each)
-            for split, (people, images_each) in splits.items()
-        }
 
     def _generate_examples(self, people: range, images_each: int) -> Iterator[tuple[str, dict[str, Any]]]:
         config = self.builder_config

@@ -32,7 +32,7 @@ class SyntheticClipsConfig(tfds.core.BuilderConfig):
     seed: int = 0
 
 
-class KferSyntheticClips(tfds.core.GeneratorBasedBuilder):
+class KferSyntheticClips(drawn_people.DrawnPeople):
     """Splits: train, and validation and test with people of their own.
 
     People's numbers go on from train to validation to test, and no person is in two splits. Each person
@@ -109,17 +109,8 @@ class KferSyntheticClips(tfds.core.GeneratorBasedBuilder):
                 image_size=image_size,
                 seed=seed,
             )
-        elif not isinstance(config, SyntheticClipsConfig):
-            raise ValueError(
-                f"synthetic_clips has no named configs, but {config!r} was asked for; use its arguments."
-            )
+        drawn_people.check_config("synthetic_clips", config, SyntheticClipsConfig)
         super().__init__(data_dir=data_dir, config=config, version=version, **arguments)
-
-    def _create_builder_config(
-        self, builder_config: SyntheticClipsConfig, version: Any
-    ) -> SyntheticClipsConfig:
-        # TFDS would look for it among the named configs, and warn that it is not there.
-        return builder_config
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -159,19 +150,6 @@ class KferSyntheticClips(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(features),
             license="Apache-2.0, as kfer itself.",
         )
-
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        config = self.builder_config
-        splits = drawn_people.split_people(
-            config.num_identities,
-            config.num_heldout_identities,
-            config.examples_per_identity,
-            config.heldout_examples_per_identity,
-        )
-        return {
-            split: self._generate_examples(people, clips_each)
-            for split, (people, clips_each) in splits.items()
-        }
 
     def _generate_examples(self, people: range, clips_each: int) -> Iterator[tuple[str, dict[str, Any]]]:
         config = self.builder_config
