@@ -12,6 +12,11 @@ IMAGE_B = "image_b"
 SAME = "same"
 FOLD = "fold"
 
+# What goes from frame to frame: the export that does, what it takes of a frame, and what it gives on.
+STEP = "step"
+FEATURES = "features"
+STATE = "state"
+
 # A clip is frames in time, an example of its own kind, with the labels of the whole and of each frame.
 CLIP = "clip"
 FRAME_RATE = "frame_rate"

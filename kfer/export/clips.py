@@ -20,11 +20,11 @@ from kfer.export.fresh import run_in_fresh_process
 from kfer.export.package import Comparison, describe
 from kfer.export.tflite import converted_to_builtins, save_tflite
 from kfer.input_pipeline import Decoded
-from kfer.models.streaming import FEATURES, Stream
+from kfer.models.streaming import Stream
 from kfer.settings import ExportSettings, TaskSettings
 from kfer.settings.tasks import REGRESSION, Tasks, is_of_frames
 
-_STEP, _CLIP, _STATE = "step", "clip_tensor", "state"
+_CLIP = "clip_tensor"
 # Exports are asked for each frame: so many clips are enough to see that they agree.
 _MOST_CLIPS = 200
 _log = logging.getLogger(__name__)
@@ -74,11 +74,11 @@ def write_clip_model(
     if stream is not None:
         _log.info("  exporting what makes features of frames, and what goes on from there")
         encoder = stream.encoder()
-        features = {FEATURES: TaskSettings(REGRESSION, tuple(map(str, range(stream.num_features))))}
+        features = {spec.FEATURES: TaskSettings(REGRESSION, tuple(map(str, range(stream.num_features))))}
         shown = choice.for_calibration(train, settings.calibration_images)
         images = np.stack([_middle(train.images[index]) for index in shown])
         files = save_tflite(encoder, folder, features, settings, images, image_size, channels)
-        (folder / "step.tflite").write_bytes(_step_file(stream, tasks))
+        (folder / f"{spec.STEP}.tflite").write_bytes(_step_file(stream, tasks))
         exports |= {export: file.path for export, file in files.items()}
     chosen = choice.for_parity(test, min(settings.parity_images, _MOST_CLIPS))
     clips = np.stack([test.images[index] for index in chosen])
@@ -163,7 +163,7 @@ def _save(model: keras.Model, stream: Stream | None, folder: Path, tasks: Tasks)
     module.of_clips = of_clips
     signatures = {"serving_default": of_clips, _CLIP: of_clips}
     if stream is not None:
-        module.step = signatures[_STEP] = _step_function(stream, tasks, size, channels)
+        module.step = signatures[spec.STEP] = _step_function(stream, tasks, size, channels)
     folder.mkdir(parents=True, exist_ok=True)
     tf.saved_model.save(module, str(folder), signatures)
 
@@ -172,13 +172,13 @@ def _step_function(stream: Stream, tasks: Tasks, size: int, channels: int) -> An
     @tf.function(
         input_signature=[
             tf.TensorSpec([None, None, None, 3], tf.uint8, "images"),
-            tf.TensorSpec([None, stream.state_size], tf.float32, _STATE),
+            tf.TensorSpec([None, stream.state_size], tf.float32, spec.STATE),
         ]
     )
     def step(images: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
         prepared = preprocessing.prepare_images(images, size, channels)
         outputs, following = stream.step(stream.encode(tf.cast(prepared, tf.float32)), state)
-        return {**network.add_tails(outputs, tasks, normalise=False), _STATE: following}
+        return {**network.add_tails(outputs, tasks, normalise=False), spec.STATE: following}
 
     return step
 
@@ -186,21 +186,21 @@ def _step_function(stream: Stream, tasks: Tasks, size: int, channels: int) -> An
 def _step_file(stream: Stream, tasks: Tasks) -> bytes:
     @tf.function(
         input_signature=[
-            tf.TensorSpec([1, stream.num_features], tf.float32, FEATURES),
-            tf.TensorSpec([1, stream.state_size], tf.float32, _STATE),
+            tf.TensorSpec([1, stream.num_features], tf.float32, spec.FEATURES),
+            tf.TensorSpec([1, stream.state_size], tf.float32, spec.STATE),
         ]
     )
     def step(features: tf.Tensor, state: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs, following = stream.step(features, state)
-        return {**network.add_tails(outputs, tasks, normalise=False), _STATE: following}
+        return {**network.add_tails(outputs, tasks, normalise=False), spec.STATE: following}
 
     module = tf.Module()
     module.network_variables = [variable.value for variable in stream.network.variables]
     module.step = step
     with tempfile.TemporaryDirectory() as temporary:
-        tf.saved_model.save(module, temporary, {_STEP: step})
+        tf.saved_model.save(module, temporary, {spec.STEP: step})
         return converted_to_builtins(
-            tf.lite.TFLiteConverter.from_saved_model(temporary, signature_keys=[_STEP]), "step"
+            tf.lite.TFLiteConverter.from_saved_model(temporary, signature_keys=[spec.STEP]), spec.STEP
         )
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from kfer import spec
 from kfer.inference import runtime
 
 #: Beside the TFLite files of a network of clips, which make features of a frame: what goes from there on.
-STEP_FILE = "step.tflite"
-FEATURES, STATE = "features", "state"
-_STEP_SIGNATURE = "step"
+STEP_FILE = f"{spec.STEP}.tflite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +120,24 @@ class _SavedModelStream(Stream):
     def __init__(self, path: Path) -> None:
         import tensorflow as tf
 
-        self._model, self._signature = runtime.load_signature(path, _STEP_SIGNATURE)
+        try:
+            self._model, self._signature = runtime.load_signature(path, spec.STEP)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} cannot be asked frame by frame, nor about pictures; a network that hears sound, "
+                f"or needs frames that come later, takes whole clips: {error}"
+            ) from error
         self._to_tensor = tf.constant
         self.image_size = None
-        names = set(self._signature.structured_outputs) - {STATE}
+        names = set(self._signature.structured_outputs) - {spec.STATE}
         self.output_names = tuple(sorted(names))
-        self.state_size = int(self._signature.structured_input_signature[1][STATE].shape[1])
+        self.state_size = int(self._signature.structured_input_signature[1][spec.STATE].shape[1])
         self.fingerprint = _fingerprint(path, path / "variables" / "variables.index")
 
     def _step(self, images: np.ndarray, state: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         said = self._signature(images=self._to_tensor(images), state=self._to_tensor(state))
         outputs = {name: said[name].numpy() for name in self.output_names}
-        return outputs, said[STATE].numpy()
+        return outputs, said[spec.STATE].numpy()
 
 
 class _TFLiteStream(Stream):
@@ -140,7 +145,7 @@ class _TFLiteStream(Stream):
         from ai_edge_litert.interpreter import Interpreter
 
         self._encoder = runtime.load(path)
-        if self._encoder.output_names != (FEATURES,):
+        if self._encoder.output_names != (spec.FEATURES,):
             raise ValueError(
                 f"{path} makes no features of frames, but {', '.join(self._encoder.output_names)}: it is "
                 "no network of clips"
@@ -148,21 +153,21 @@ class _TFLiteStream(Stream):
         beside = path.with_name(STEP_FILE)
         # Held: the signature's tensors live in it.
         self._interpreter = Interpreter(str(beside))
-        self._signature = self._interpreter.get_signature_runner(_STEP_SIGNATURE)
+        self._signature = self._interpreter.get_signature_runner(spec.STEP)
         details: Mapping[str, Any] = self._signature.get_input_details()
         self.image_size = self._encoder.image_size
-        self.output_names = tuple(sorted(set(self._signature.get_output_details()) - {STATE}))
-        self.state_size = int(details[STATE]["shape"][1])
+        self.output_names = tuple(sorted(set(self._signature.get_output_details()) - {spec.STATE}))
+        self.state_size = int(details[spec.STATE]["shape"][1])
         self.fingerprint = _fingerprint(path.parent, beside)
 
     def _step(self, images: np.ndarray, state: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        features = self._encoder(images)[FEATURES]
+        features = self._encoder(images)[spec.FEATURES]
         said = [
             self._signature(features=one[np.newaxis], state=held[np.newaxis])
             for one, held in zip(features, state, strict=True)
         ]
         outputs = {name: np.concatenate([each[name] for each in said]) for name in self.output_names}
-        return outputs, np.concatenate([each[STATE] for each in said])
+        return outputs, np.concatenate([each[spec.STATE] for each in said])
 
 
 def _fingerprint(folder: Path, file: Path) -> str:

@@ -18,8 +18,6 @@ from kfer.models.temporal import (
     AttentionOverFrames,
 )
 
-#: What the encoder's output is called.
-FEATURES = "features"
 # From a frame's features [n, c], whether it is there [n, 1], and the parts of a state [n, ...] to the
 # features of all frames so far, those of the frame, and the parts of the next state.
 _Said = tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]
@@ -94,7 +92,9 @@ class Stream:
         if len(maps.shape) == 4 and len(self._maps) == 1:
             maps = layers.GlobalAveragePooling2D(dtype="float32")(maps)
         flat = layers.Flatten(dtype="float32")(maps)
-        return keras.Model(images, {FEATURES: layers.Identity(dtype="float32", name=FEATURES)(flat)})
+        return keras.Model(
+            images, {spec.FEATURES: layers.Identity(dtype="float32", name=spec.FEATURES)(flat)}
+        )
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the features of frames, float32 `[n, num_features]`, 0 of frames that are none.
@@ -102,7 +102,7 @@ class Stream:
         Args:
             images: Float `[n, *image_shape]` in [0, 255].
         """
-        features = self._encoder(images, training=False)[FEATURES]
+        features = self._encoder(images, training=False)[spec.FEATURES]
         there = tf.reduce_any(images != 0, axis=[1, 2, 3])
         return features * tf.cast(there, tf.float32)[:, tf.newaxis]
 
