@@ -56,12 +56,18 @@ class OverTime:
 class _Windows:
     """Clips of a track that overlap, the oldest first: states, and how many frames each has seen."""
 
-    states: list[tuple[State, int]] = field(default_factory=list)
+    state: State | None = None
+    seen: list[int] = field(default_factory=list)
 
     def step(self, stream: Stream, image: np.ndarray, half: int) -> dict[str, np.ndarray]:
-        """What the oldest says of the next frame."""
-        if not self.states or self.states[-1][1] == half:
-            self.states.append((stream.start(), 0))
-        following = [(*stream.step(image, state), seen + 1) for state, seen in self.states]
-        self.states = [(state, seen) for _, state, seen in following if seen < 2 * half]
-        return following[0][0]
+        """What the oldest says of the next frame, which is looked at once for all."""
+        if self.state is None or self.seen[-1] == half:
+            begun = stream.start().values
+            values = begun if self.state is None else np.concatenate([self.state.values, begun])
+            self.state, self.seen = State(values, stream.fingerprint), [*self.seen, 0]
+        outputs, following = stream.step(image, self.state)
+        self.seen = [seen + 1 for seen in self.seen]
+        if self.seen[0] == 2 * half:
+            following, self.seen = State(following.values[1:], following.model), self.seen[1:]
+        self.state = following
+        return outputs

@@ -55,7 +55,7 @@ class Stream(runtime.Runner):
         Where a face was not found there is no frame: make no step with one.
 
         Args:
-            images: RGB uint8 `[n, height, width, 3]`, the next frame of each clip.
+            images: RGB uint8 `[n, height, width, 3]`, the next frame of each clip, or one for all.
             state: From `start` or the step before.
 
         Returns:
@@ -72,7 +72,7 @@ class Stream(runtime.Runner):
                 + ("this one" if state.model == self.fingerprint else "another network")
                 + ": begin with start()"
             )
-        if len(images) != len(state.values):
+        if len(images) not in (1, len(state.values)):
             raise ValueError(
                 f"expected a frame of each of the state's {len(state.values)} clips; got {len(images)}"
             )
@@ -135,7 +135,8 @@ class _SavedModelStream(Stream):
         self.fingerprint = _fingerprint(path, path / "variables" / "variables.index")
 
     def _step(self, images: np.ndarray, state: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        said = self._signature(images=self._to_tensor(images), state=self._to_tensor(state))
+        shown = np.broadcast_to(images, (len(state), *images.shape[1:]))
+        said = self._signature(images=self._to_tensor(shown), state=self._to_tensor(state))
         outputs = {name: said[name].numpy() for name in self.output_names}
         return outputs, said[spec.STATE].numpy()
 
@@ -162,6 +163,7 @@ class _TFLiteStream(Stream):
 
     def _step(self, images: np.ndarray, state: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         features = self._encoder(images)[spec.FEATURES]
+        features = np.broadcast_to(features, (len(state), *features.shape[1:]))
         said = [
             self._signature(features=one[np.newaxis], state=held[np.newaxis])
             for one, held in zip(features, state, strict=True)
