@@ -17,6 +17,9 @@ from kfer.inference.gallery.search import Ranking
 # places are nobody's in particular; with 384 it is 0.98 of these in 2.4 ms. Twice the connectivity
 # finds more with fewer, takes as long for the same recall, and twice as long to build.
 _CONNECTIVITY, _EXPANSION_ADD, _EXPANSION_SEARCH = 16, 128, 256
+# So many templates are inserted one after the other, in a second or two: what is found then does not hang
+# on how threads happened to run.
+_ALONE = 10_000
 # Candidates asked for at first, and the most; with more the graph is no quicker than looking at all.
 _FEWEST, _MOST = 64, 2048
 
@@ -81,7 +84,12 @@ class ApproximateIndex:
         """
         self._copy()
         first, row = len(self.rows), self.num_templates
-        self._graph.add(np.arange(first, first + len(embeddings), dtype=np.uint64), embeddings)
+        keys = np.arange(first, first + len(embeddings), dtype=np.uint64)
+        # Threads that insert at the same time do not see each other's, which a small graph misses.
+        alone = max(_ALONE - first, 0)
+        for part, threads in ((slice(alone), 1), (slice(alone, None), 0)):
+            if len(keys[part]):
+                self._graph.add(keys[part], embeddings[part], threads=threads)
         new = np.arange(row, row + len(embeddings), dtype=np.int32)
         self.rows = np.concatenate([self.rows, new])
 
