@@ -10,6 +10,8 @@ from kfer.settings.data import DataSettings as DataSettings
 from kfer.settings.data import SourceSettings as SourceSettings
 from kfer.settings.evaluation import EvaluationSettings as EvaluationSettings
 from kfer.settings.export import ExportSettings as ExportSettings
+from kfer.settings.generation import AdversarialSettings as AdversarialSettings
+from kfer.settings.generation import DcganSettings as DcganSettings
 from kfer.settings.model import ModelSettings as ModelSettings
 from kfer.settings.pipeline import PipelineSettings as PipelineSettings
 from kfer.settings.sampling import SamplingSettings as SamplingSettings
