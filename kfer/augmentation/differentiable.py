@@ -19,8 +19,8 @@ def augment(images: tf.Tensor, steps: Sequence[str], seed: tf.Tensor) -> tf.Tens
 
     Args:
         images: Float `[n, height, width, channels]` in [-1, 1].
-        steps: Of "colour" (brightness, saturation, contrast), "translation" (by up to an eighth, grey comes
-            in) and "cutout" (a square of half the side becomes grey), in this order.
+        steps: Of "colour" (brightness, saturation, contrast), "translation" (by up to an eighth, grey
+            comes in) and "cutout" (a square of half the side becomes grey), in this order.
         seed: int32 `[2]`; the changes are a function of it alone.
 
     Returns:

@@ -7,9 +7,9 @@ def discriminator(real: tf.Tensor, fake: tf.Tensor, kind: str, label_smoothing: 
     """Returns what the discriminator loses.
 
     "non_saturating": the cross entropy of real against generated (Goodfellow et al. 2014, equation 1,
-    https://arxiv.org/abs/1406.2661), where real images count as real by 1 - `label_smoothing` (Salimans et
-    al. 2016, section 3.4). "hinge": mean(max(0, 1 - real)) + mean(max(0, 1 + fake)) (Miyato et al. 2018,
-    equation 16, https://arxiv.org/abs/1802.05957).
+    https://arxiv.org/abs/1406.2661), where real images count as real by 1 - `label_smoothing` (Salimans
+    et al. 2016, section 3.4). "hinge": mean(max(0, 1 - real)) + mean(max(0, 1 + fake)) (Miyato et al.
+    2018, equation 16, https://arxiv.org/abs/1802.05957).
 
     Args:
         real: Scores of real images, float32 `[n]`.

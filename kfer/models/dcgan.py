@@ -83,7 +83,7 @@ def discriminator(
     Strided convolutions and LeakyReLU; its score is that of the image, and the inner product of the
     image's features and the weights of its classes (Miyato and Koyama 2018, equation 4,
     https://arxiv.org/abs/1802.05637). Kernels are divided by their largest singular value (Miyato et al.
-    2018, equation 8, https://arxiv.org/abs/1802.05957), or batches are normalised, but for the first.
+    2018, equation 8, https://arxiv.org/abs/1802.05957), or maps but the first by their batch.
 
     Args:
         settings: Of both networks.
@@ -93,15 +93,15 @@ def discriminator(
         dtype_policy: Keras's.
 
     Returns:
-        A model from a dict of "images", float32 `[n, image_size, image_size, channels]` in [-1, 1], and of
-        each condition, as the generator takes it, to a dict of float32: "score" `[n]`, higher for real
+        A model from a dict of "images", float32 `[n, image_size, image_size, channels]` in [-1, 1], and
+        of each condition, as the generator takes it, to a dict of float32: "score" `[n]`, higher for real
         ones; with `settings.auxiliary` also the logits of each condition, `[n, num_classes]`.
 
     Raises:
         ValueError: The images cannot be halved as often as there are widths.
     """
     _smallest(image_size, settings.discriminator_widths)
-    spectral = settings.spectral_normalization
+    spectral = settings.normalization == "spectral"
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy)
     try:
@@ -109,7 +109,7 @@ def discriminator(
         classes = _inputs(settings.conditions, num_classes)
         features = images
         for number, width in enumerate(settings.discriminator_widths, 1):
-            normalized = number > 1 and not spectral
+            normalized = number > 1 and settings.normalization == "batch"
             convolution = layers.Conv2D(
                 *(width, _KERNEL),
                 strides=2,
@@ -153,8 +153,8 @@ def _smallest(image_size: int, widths: Sequence[int]) -> int:
     parts = 2 ** len(widths)
     if image_size % parts or image_size < 2 * parts:
         raise ValueError(
-            f"image_size must be a multiple of {parts}, at least {2 * parts}, for {len(widths)} widths, each "
-            f"of which halves it; got {image_size}"
+            f"image_size must be a multiple of {parts}, at least {2 * parts}, for {len(widths)} widths, "
+            f"each of which halves it; got {image_size}"
         )
     return image_size // parts
 

@@ -22,8 +22,8 @@ class DcganSettings:
             before.
         upsampling: How maps grow: "transposed" convolutions, or "resize", nearest neighbours and a
             convolution.
-        spectral_normalization: Whether the discriminator's kernels are divided by their largest singular
-            value; without it, it normalises batches.
+        normalization: Of the discriminator: "spectral", its kernels are divided by their largest singular
+            values; "batch"; or "none".
         auxiliary: Whether the discriminator also says which classes it sees, and teaches the generator
             so (Odena et al. 2017), beside being told them.
     """
@@ -33,7 +33,7 @@ class DcganSettings:
     generator_widths: tuple[int, ...] = (256, 128, 64)
     discriminator_widths: tuple[int, ...] = (64, 128, 256)
     upsampling: str = "transposed"
-    spectral_normalization: bool = True
+    normalization: str = "spectral"
     auxiliary: bool = True
 
     def __post_init__(self) -> None:
@@ -49,6 +49,7 @@ class DcganSettings:
             widths = getattr(self, name)
             check(bool(widths) and min(widths) >= 1, name, "a tuple of widths of at least 1", widths)
         check_choices(self, ("transposed", "resize"), "upsampling")
+        check_choices(self, ("spectral", "batch", "none"), "normalization")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class AdversarialSettings:
         batch_size: Images a step, as many real ones as generated ones.
         loss: "non_saturating" (Goodfellow et al. 2014) or "hinge" (Lim and Ye 2017).
         generator_learning_rate: Of Adam, for the generator.
-        discriminator_learning_rate: For the discriminator: a faster one is the two time-scale update rule.
+        discriminator_learning_rate: For the discriminator; a higher one is the two time-scale update
+            rule (Heusel et al. 2017).
         beta_1: Share of Adam's moving mean of gradients that a step keeps, in [0, 1).
         schedule: "constant", or "linear": both rates fall to 0 in the second half of the training.
         label_smoothing: Of the non-saturating loss: real images count as real by 1 minus this, in [0, 1).

@@ -22,8 +22,8 @@ class ConditionalDcgan(keras.Model):
     it; then it judges the same generated images again, and the generator changes. Goodfellow et al. 2014,
     algorithm 1, with one step of each.
 
-    Its batches are of images, float32 `[n, size, size, channels]` in [0, 255], and a dict of labels, which
-    has each condition, int32 `[n]`, -1 where missing.
+    Its batches are of images, float32 `[n, size, size, channels]` in [0, 255], and a dict of labels with
+    each condition, int32 `[n]`, -1 where missing.
 
     Args:
         network: The settings of both networks.
