@@ -7,6 +7,7 @@ from kfer.metrics.bootstrap import LEVEL as LEVEL
 from kfer.metrics.bootstrap import Figures as Figures
 from kfer.metrics.bootstrap import Interval as Interval
 from kfer.metrics.bootstrap import confusion_intervals as confusion_intervals
+from kfer.metrics.bootstrap import share_interval as share_interval
 from kfer.metrics.classes import PerClass as PerClass
 from kfer.metrics.classes import accuracy as accuracy
 from kfer.metrics.classes import confusion_matrix as confusion_matrix

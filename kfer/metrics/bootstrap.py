@@ -1,9 +1,13 @@
-"""How far a figure may be off: percentile intervals over examples drawn with replacement (Efron 1979)."""
+"""How far a figure may be off: percentile intervals over examples drawn with replacement (Efron 1979).
+
+A share of examples that are independent has an exact one instead (Clopper and Pearson 1934).
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from kfer.metrics.classes import mean_f1
 
@@ -109,6 +113,17 @@ def confusion_intervals(confusion: np.ndarray, resamples: int, seed: int) -> tup
         _percentiles(float(accuracy[0]), accuracy[1:]),
         _percentiles(float(macro_f1[0]), macro_f1[1:]),
     )
+
+
+def share_interval(count: int, total: int) -> Interval:
+    """Returns a share with its exact interval, which has a width where none or all are counted.
+
+    Args:
+        count: How many are.
+        total: Out of how many, at least 1.
+    """
+    around = stats.binomtest(count, total).proportion_ci(LEVEL, "exact")
+    return Interval(count / total, float(around.low), float(around.high))
 
 
 def _draw(rng: np.random.Generator, resamples: int, num: int) -> np.ndarray:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from kfer.metrics import bootstrap
-from kfer.metrics.bootstrap import LEVEL, Figures, Interval
+from kfer.metrics.bootstrap import Figures, Interval, share_interval
 from kfer.metrics.verification import roc, threshold_at_far
 
 #: From how often each pair is drawn to false and true accept rates; see `accepts`.
@@ -69,7 +68,7 @@ def thresholds_at_rates(
                 rate,
                 Interval(threshold, around.low, around.high),
                 drawn[f"tar {number}"],
-                _share(int((impostors >= threshold).sum()), len(impostors)),
+                share_interval(int((impostors >= threshold).sum()), len(impostors)),
                 len(impostors) * rate >= FALSE_ACCEPTS_NEEDED,
             )
         )
@@ -119,8 +118,3 @@ def _figures(similarities: np.ndarray, same: np.ndarray, rates: Sequence[float])
         return found
 
     return figures
-
-
-def _share(count: int, total: int) -> Interval:
-    around = stats.binomtest(count, total).proportion_ci(LEVEL, "exact")
-    return Interval(count / total, float(around.low), float(around.high))
