@@ -6,6 +6,7 @@ Labels that are missing never count: -1, or nan where labels are real numbers.
 from kfer.metrics.bootstrap import LEVEL as LEVEL
 from kfer.metrics.bootstrap import Figures as Figures
 from kfer.metrics.bootstrap import Interval as Interval
+from kfer.metrics.bootstrap import balanced_accuracy_interval as balanced_accuracy_interval
 from kfer.metrics.bootstrap import confusion_intervals as confusion_intervals
 from kfer.metrics.bootstrap import share_interval as share_interval
 from kfer.metrics.classes import PerClass as PerClass
@@ -16,6 +17,13 @@ from kfer.metrics.classes import per_class as per_class
 from kfer.metrics.confidence import Calibration as Calibration
 from kfer.metrics.confidence import calibration as calibration
 from kfer.metrics.confidence import expected_calibration_error as expected_calibration_error
+from kfer.metrics.generated import Copies as Copies
+from kfer.metrics.generated import copies as copies
+from kfer.metrics.generated import frechet_distance as frechet_distance
+from kfer.metrics.generated import kernel_distance as kernel_distance
+from kfer.metrics.generated import nearest as nearest
+from kfer.metrics.generated import spread as spread
+from kfer.metrics.generated import variety as variety
 from kfer.metrics.identification import rank1 as rank1
 from kfer.metrics.intervals import accept_intervals as accept_intervals
 from kfer.metrics.intervals import class_figures as class_figures

@@ -98,10 +98,8 @@ def confusion_intervals(confusion: np.ndarray, resamples: int, seed: int) -> tup
     Raises:
         ValueError: There are no images.
     """
-    confusion = np.asarray(confusion)
+    confusion = _checked(confusion)
     images = int(confusion.sum())
-    if not images:
-        raise ValueError("expected a confusion matrix of at least one image; it is empty")
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(images, confusion.ravel() / images, resamples)
     # The confusion matrix itself comes first, then the resamples.
@@ -115,6 +113,26 @@ def confusion_intervals(confusion: np.ndarray, resamples: int, seed: int) -> tup
     )
 
 
+def balanced_accuracy_interval(confusion: np.ndarray, resamples: int, seed: int) -> Interval:
+    """Returns the mean recall of the classes that have images, with its percentile interval.
+
+    Each class keeps its number of images in every resample, as where somebody chose it.
+
+    Args:
+        confusion: int `[classes, classes]` from `confusion_matrix`, at least one image.
+        resamples: How often all images are drawn.
+        seed: Seeds the draws.
+
+    Raises:
+        ValueError: There are no images.
+    """
+    confusion = _checked(confusion)
+    present = confusion.sum(axis=1) > 0
+    support, right = confusion.sum(axis=1)[present], np.diag(confusion)[present]
+    drawn = np.random.default_rng(seed).binomial(support, right / support, (resamples, len(support)))
+    return _percentiles(float(np.mean(right / support)), np.mean(drawn / support, axis=1))
+
+
 def share_interval(count: int, total: int) -> Interval:
     """Returns a share with its exact interval, which has a width where none or all are counted.
 
@@ -124,6 +142,13 @@ def share_interval(count: int, total: int) -> Interval:
     """
     around = stats.binomtest(count, total).proportion_ci(LEVEL, "exact")
     return Interval(count / total, float(around.low), float(around.high))
+
+
+def _checked(confusion: np.ndarray) -> np.ndarray:
+    confusion = np.asarray(confusion)
+    if not confusion.sum():
+        raise ValueError("expected a confusion matrix of at least one image; it is empty")
+    return confusion
 
 
 def _draw(rng: np.random.Generator, resamples: int, num: int) -> np.ndarray:

@@ -145,3 +145,21 @@ def test_what_varies_over_nothing_has_no_interval(num, groups, strata):
 def test_a_figure_without_a_value_has_no_interval():
     figure = bootstrap.intervals(lambda counts: {"none": counts[:, 0] * np.nan}, 5, 10, seed=0)["none"]
     assert np.isnan([figure.value, figure.low, figure.high]).all()
+
+
+def test_balanced_accuracy_counts_each_class_as_much_as_any_other():
+    # 90 of 100 and 2 of 4, and a class without images.
+    confusion = np.array([[90, 10, 0], [1, 2, 1], [0, 0, 0]])
+    found = metrics.balanced_accuracy_interval(confusion, 20_000, seed=0)
+    assert found.value == pytest.approx((0.9 + 0.5) / 2)
+    # The small class says nearly all: none of its 4 comes in 1 of 16 draws, all 4 likewise.
+    assert (found.low, found.high) == pytest.approx((0.45, 0.95), abs=0.03)
+    with pytest.raises(ValueError, match="at least one image; it is empty"):
+        metrics.balanced_accuracy_interval(np.zeros((2, 2), int), 10, seed=0)
+
+
+def test_the_interval_of_a_share_is_the_exact_one():
+    # None of 5: up to 1 - 0.025 ** (1 / 5) may be, Clopper and Pearson's upper end.
+    none, half = metrics.share_interval(0, 5), metrics.share_interval(50, 100)
+    assert (none.value, none.low) == (0.0, 0.0) and none.high == pytest.approx(1 - 0.025 ** (1 / 5))
+    assert half.value == 0.5 and half.low + half.high == pytest.approx(1.0)
