@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kfer.files import named_if_damaged
+from kfer.files import named_if_damaged, plain
 from kfer.settings import TrainingSettings
 from kfer.settings.tasks import Tasks
 
@@ -55,32 +55,38 @@ class Checkpoint:
         _restore(self.path, part, variables)
 
 
-def save(
-    work_dir: Path,
-    parts: Parts,
-    settings: TrainingSettings,
-    tasks: Tasks,
-    steps_per_epoch: int,
-    history: History,
-) -> None:
+def identity_of(settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> dict[str, object]:
+    """What a run is: only one of the same settings may go on from its checkpoint."""
+    flat = {
+        f"tasks.{name}.{field}": value
+        for name, task in tasks.items()
+        for field, value in dataclasses.asdict(task).items()
+    }
+    run = {**dataclasses.asdict(settings), **flat, "steps_per_epoch": steps_per_epoch}
+    return {name: value for name, value in run.items() if name not in _FREE}
+
+
+def save(work_dir: Path, parts: Parts, run: Mapping[str, object], history: History) -> None:
     """Writes the state of a run, and its history.
 
     Args:
         work_dir: The run's folder.
         parts: What the run goes on from, by name: all variables of the network, what is frozen too,
             of the optimizer and so on.
-        settings: The run's settings; only they may go on from this checkpoint.
-        tasks: Likewise.
-        steps_per_epoch: Likewise.
+        run: What it is, by the names of settings; only such a run may go on from this checkpoint.
         history: The figures of each epoch so far.
     """
-    run = {"history": history, "run": _run(settings, tasks, steps_per_epoch)}
-    _write_arrays(work_dir / _CHECKPOINT, parts, json=np.array(json.dumps(run)))
+    content = {"history": history, "run": run}
+    _write_arrays(work_dir / _CHECKPOINT, parts, json=np.array(json.dumps(content)))
     write_history(work_dir, history)
 
 
-def load(work_dir: Path, settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> Checkpoint:
+def load(work_dir: Path, run: Mapping[str, object]) -> Checkpoint:
     """Returns what the last finished epoch left; of a run that starts, an empty checkpoint.
+
+    Args:
+        work_dir: The run's folder.
+        run: As `save` took it.
 
     Raises:
         DamagedError: The checkpoint cannot be read.
@@ -94,7 +100,7 @@ def load(work_dir: Path, settings: TrainingSettings, tasks: Tasks, steps_per_epo
         found, history = content["run"], content["history"]
     different = [
         f"{name} was {found.get(name)!r} and is {value!r}"
-        for name, value in _run(settings, tasks, steps_per_epoch).items()
+        for name, value in plain(run).items()
         if found.get(name) != value
     ]
     if different:
@@ -136,17 +142,6 @@ def write_history(work_dir: Path, history: History) -> None:
     writer.writeheader()
     writer.writerows(history)
     _write(work_dir / _HISTORY, text.getvalue().encode())
-
-
-def _run(settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> dict[str, object]:
-    flat = {
-        f"tasks.{name}.{field}": value
-        for name, task in tasks.items()
-        for field, value in dataclasses.asdict(task).items()
-    }
-    run = {**dataclasses.asdict(settings), **flat, "steps_per_epoch": steps_per_epoch}
-    run = {name: value for name, value in run.items() if name not in _FREE}
-    return json.loads(json.dumps(run))  # as it comes back: tuples are lists
 
 
 def _best_file(work_dir: Path, epoch: int) -> Path:

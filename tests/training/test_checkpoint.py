@@ -31,15 +31,19 @@ def parts(model: keras.Model) -> checkpoint.Parts:
     return {"network": model.variables, "optimizer": model.optimizer.variables, "weighting": []}
 
 
+def run_of(settings: TrainingSettings) -> dict[str, object]:
+    return checkpoint.identity_of(settings, tasks(), 7)
+
+
 def save(work_dir: Path, model: keras.Model, history: list = HISTORY) -> None:
-    checkpoint.save(work_dir, parts(model), SETTINGS, tasks(), 7, history)
+    checkpoint.save(work_dir, parts(model), run_of(SETTINGS), history)
 
 
 def test_weights_optimizer_and_history_come_back(tmp_path: Path) -> None:
     model, other = trained(), compiled()
     save(tmp_path, model)
     (tmp_path / "history.csv").unlink()
-    saved = checkpoint.load(tmp_path, SETTINGS, tasks(), 7)
+    saved = checkpoint.load(tmp_path, run_of(SETTINGS))
     assert saved.history == HISTORY
     assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss", "1.0,0.5"]
     for part, found in parts(other).items():
@@ -53,7 +57,7 @@ def test_weights_optimizer_and_history_come_back(tmp_path: Path) -> None:
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
     save(tmp_path, trained())
-    saved, other = checkpoint.load(tmp_path, SETTINGS, tasks(), 7), compiled(units=3)
+    saved, other = checkpoint.load(tmp_path, run_of(SETTINGS)), compiled(units=3)
     with pytest.raises(ValueError, match=r"is of another network: expected 2 variables, it has 2, or"):
         saved.restore("network", other.variables)
     with pytest.raises(ValueError, match="is of another network"):
@@ -63,16 +67,16 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 def test_settings_with_stages_are_the_same_after_they_were_written(tmp_path: Path) -> None:
     staged = TrainingSettings(stages=(FineTuningStage(1), FineTuningStage(2, ("layer4",), 0.5)))
     model = trained()
-    checkpoint.save(tmp_path, parts(model), staged, tasks(), 7, HISTORY)
-    assert checkpoint.load(tmp_path, staged, tasks(), 7).history == HISTORY
+    checkpoint.save(tmp_path, parts(model), run_of(staged), HISTORY)
+    assert checkpoint.load(tmp_path, run_of(staged)).history == HISTORY
     with pytest.raises(ValueError, match=r"other settings: stages was \[\{.*'layer4'.* and is \[\]"):
-        checkpoint.load(tmp_path, TrainingSettings(), tasks(), 7)
+        checkpoint.load(tmp_path, run_of(TrainingSettings()))
 
 
 def test_a_run_may_go_on_with_other_devices(tmp_path: Path) -> None:
     save(tmp_path, trained())
     other = dataclasses.replace(SETTINGS, strategy="multi_worker", worker_timeout_s=1.0)
-    assert checkpoint.load(tmp_path, other, tasks(), 7).history == HISTORY
+    assert checkpoint.load(tmp_path, run_of(other)).history == HISTORY
 
 
 def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
@@ -100,12 +104,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
         content[content.index(kernel)] ^= 255
         file.write_bytes(content)
     with pytest.raises(DamagedError, match=r"checkpoint\.npz is damaged \(.*\): delete it"):
-        checkpoint.load(tmp_path, SETTINGS, tasks(), 7).restore("network", model.variables)
+        checkpoint.load(tmp_path, run_of(SETTINGS)).restore("network", model.variables)
 
 
 def test_without_a_checkpoint_the_run_starts(tmp_path: Path) -> None:
     (tmp_path / ".checkpoint.npz.partial").write_bytes(b"PK\x03\x04 cut off")
-    assert checkpoint.load(tmp_path, SETTINGS, tasks(), 7).history == []
+    assert checkpoint.load(tmp_path, run_of(SETTINGS)).history == []
 
 
 def test_a_write_that_breaks_off_leaves_the_last_checkpoint(
@@ -119,4 +123,4 @@ def test_a_write_that_breaks_off_leaves_the_last_checkpoint(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr("os.fsync", full_disk)
         save(tmp_path, trained(), HISTORY * 2)
-    assert checkpoint.load(tmp_path, SETTINGS, tasks(), 7).history == HISTORY
+    assert checkpoint.load(tmp_path, run_of(SETTINGS)).history == HISTORY
