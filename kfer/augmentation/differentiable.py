@@ -2,8 +2,8 @@
 
 Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training"
 (https://arxiv.org/abs/2006.10738), section 3: real and generated images go through the same steps before
-each judgement, so that the discriminator cannot learn few images by heart, and the generator, who is judged
-on changed images alone, does not learn to draw the changes.
+each judgement. So the discriminator cannot learn few images by heart, and the generator, whose images are
+judged after the steps, does not learn to draw them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -14,6 +14,8 @@ from kfer.settings.generation import DcganSettings
 NOISE, IMAGES, SCORE = "noise", "images", "score"
 # Radford et al. 2016, section 4: weights from a normal distribution, the slope of LeakyReLU.
 _DEVIATION, _SLOPE = 0.02, 0.2
+# Of the moving statistics of batches: the generator that makes them never stops moving.
+_MOMENTUM = 0.9
 # Even in a stride of 2, so that transposed convolutions leave no checkerboard (Odena et al. 2016).
 _KERNEL, _RESIZED_KERNEL = 4, 3
 
@@ -27,9 +29,10 @@ def generator(
 ) -> keras.Model:
     """Returns an untrained generator.
 
-    Noise and the weights of each class become the smallest maps; each layer makes them twice as high and
-    wide. Batches are normalised, with a scale and a shift that the classes choose (de Vries et al. 2017,
-    equation 4, https://arxiv.org/abs/1707.00683).
+    Noise becomes the smallest maps; each layer makes them twice as high and wide. Batches are normalised,
+    with a scale and a shift that the classes choose (de Vries et al. 2017, equation 4,
+    https://arxiv.org/abs/1707.00683). Classes beside the noise, at the input, would be most of what a
+    batch differs by, and noise then has little to say: generators that had them drew one face a class.
 
     Args:
         settings: Of both networks.
@@ -53,12 +56,8 @@ def generator(
         noise = keras.Input((settings.noise_size,), name=NOISE, dtype="float32")
         classes = _inputs(settings.conditions, num_classes)
         first, *widths = settings.generator_widths
-        parts = [noise]
-        for name, chosen in classes.items():
-            parts.append(_chosen(settings.noise_size, f"{name}.noise", 1.0)(chosen))
-        features = ops.concatenate(parts, axis=-1) if len(parts) > 1 else noise
         project = layers.Dense(start * start * first, use_bias=False, **_normal(), name="project")
-        features = project(features)
+        features = project(noise)
         features = layers.Reshape((start, start, first))(features)
         features = _normalized(features, classes, "project")
         for number, width in enumerate(widths, 1):
@@ -120,7 +119,9 @@ def discriminator(
             )
             features = _bounded(convolution, spectral)(features)
             if normalized:
-                features = layers.BatchNormalization(name=f"shrink{number}.norm")(features)
+                features = layers.BatchNormalization(momentum=_MOMENTUM, name=f"shrink{number}.norm")(
+                    features
+                )
             features = layers.LeakyReLU(_SLOPE)(features)
         features = layers.Flatten()(features)
         real = layers.Dense(1, **_normal(), dtype="float32", name="real")
@@ -146,7 +147,7 @@ def _chosen(
     units: int, name: str, deviation: float = _DEVIATION, dtype: str | None = None
 ) -> layers.Dense:
     """Weights of their own for each class."""
-    return layers.Dense(units, use_bias=False, **_normal(deviation), dtype=dtype, name=name)
+    return layers.Dense(units, use_bias=False, **_normal(), dtype=dtype, name=name)
 
 
 def _smallest(image_size: int, widths: Sequence[int]) -> int:
@@ -159,8 +160,8 @@ def _smallest(image_size: int, widths: Sequence[int]) -> int:
     return image_size // parts
 
 
-def _normal(deviation: float = _DEVIATION) -> dict[str, object]:
-    return {"kernel_initializer": keras.initializers.RandomNormal(stddev=deviation)}
+def _normal() -> dict[str, object]:
+    return {"kernel_initializer": keras.initializers.RandomNormal(stddev=_DEVIATION)}
 
 
 def _bounded(layer: layers.Layer, spectral: bool) -> layers.Layer:
@@ -183,7 +184,7 @@ def _normalized(
     features: keras.KerasTensor, classes: Mapping[str, keras.KerasTensor], name: str
 ) -> keras.KerasTensor:
     width = features.shape[-1]
-    features = layers.BatchNormalization(name=f"{name}.norm")(features)
+    features = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}.norm")(features)
     for condition, chosen in classes.items():
         scale, shift = (
             ops.reshape(_chosen(width, f"{name}.{condition}.{kind}")(chosen), (-1, 1, 1, width))

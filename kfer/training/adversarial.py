@@ -12,6 +12,14 @@ from kfer.models import dcgan
 from kfer.settings.generation import AdversarialSettings, DcganSettings
 from kfer.training.averaging import Average
 
+FIGURES = (
+    "discriminator_loss",
+    "generator_loss",
+    "real_accuracy",
+    "fake_accuracy",
+    "generator_gradient",
+)
+CLASS_FIGURES = ("class_loss", "fake_class_loss")
 _BETA_2 = 0.999
 
 
@@ -59,6 +67,8 @@ class ConditionalDcgan(keras.Model):
         self.average.trainable = False
         self._network, self._training, self._num_classes = network, training, dict(num_classes)
         self._averaging = Average(self.average, self.generator, training.average)
+        names = FIGURES + (CLASS_FIGURES if network.auxiliary else ())
+        self._means = {name: keras.metrics.Mean(name=name) for name in names}
         self._steps = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False)
         self._generator_optimizer = _optimizer(training, training.generator_learning_rate, steps)
         self._discriminator_optimizer = _optimizer(training, training.discriminator_learning_rate, steps)
@@ -73,8 +83,8 @@ class ConditionalDcgan(keras.Model):
             "generator": self.generator.variables,
             "average": self.average.variables,
             "discriminator": self.discriminator.variables,
-            "generator_optimizer": self._generator_optimizer.variables,
-            "discriminator_optimizer": self._discriminator_optimizer.variables,
+            "optimizer_of_generator": self._generator_optimizer.variables,
+            "optimizer_of_discriminator": self._discriminator_optimizer.variables,
         }
 
     def train_step(self, batch: tuple[tf.Tensor, Mapping[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
@@ -84,10 +94,11 @@ class ConditionalDcgan(keras.Model):
             batch: See the class.
 
         Returns:
-            Float32 scalars: "discriminator_loss" and "generator_loss", what `losses.adversarial` says;
-            "real_accuracy" and "fake_accuracy", the share of each whose score is on its side of 0;
-            "generator_gradient", the length of the generator's gradient; where the discriminator says
-            classes, "class_loss" and "fake_class_loss" of real and generated images.
+            Float32 scalars, means over the epoch so far: "discriminator_loss" and "generator_loss",
+            what `kfer.losses.adversarial` says; "real_accuracy" and "fake_accuracy", the share of each
+            whose score is on its side of 0; "generator_gradient", the length of the generator's gradient;
+            where the discriminator says classes, "class_loss" and "fake_class_loss" of real and
+            generated images.
         """
         images, labels = batch
         real = tf.cast(images, tf.float32) / 127.5 - 1.0
@@ -120,7 +131,9 @@ class ConditionalDcgan(keras.Model):
         figures |= {"generator_loss": loss, "generator_gradient": tf.linalg.global_norm(gradients)}
         if self._network.auxiliary:
             figures["fake_class_loss"] = class_loss
-        return figures
+        for name, value in figures.items():
+            self._means[name].update_state(value)
+        return {name: mean.result() for name, mean in self._means.items()}
 
     def drawing_generator(self) -> keras.Model:
         """The generator that draws: the average, where there is one."""
