@@ -94,22 +94,25 @@ def write_card(
         ],
         "Outputs": outputs,
         "Data": [*images, f"\nLicence of the data: {licence}.", _CHECKERS],
-        "Figures": _table(
-            ("task", "figure", "value", "95 % interval", "on"), _figures(evaluation, tasks)
-        ),
-        "Slices": _table(
+        "Figures": table(("task", "figure", "value", "95 % interval", "on"), _figures(evaluation, tasks)),
+        "Slices": table(
             ("task", "by", "slice", "figure", "value", "95 % interval", "images"), _slices(evaluation)
         ),
         "Exports against the Keras network": [
-            *_table(_OF_EXPORTS, _exports(parity)),
+            *table(_OF_EXPORTS, _exports(parity)),
             "\nChanges are in points; a negative one is a loss.",
         ],
         "Intended use": [settings.intended_use or _INTENDED],
         "Limits": [_LIMITS],
     }
+    write_sections(path, parts)
+
+
+def write_sections(path: Path, sections: Mapping[str, Sequence[str]]) -> None:
+    """Writes a Markdown file: the lines of each section by its title, the first being the whole's."""
     text = "\n\n".join(
         f"{'#' if not index else '##'} {title}\n\n" + "\n".join(lines)
-        for index, (title, lines) in enumerate(parts.items())
+        for index, (title, lines) in enumerate(sections.items())
         if lines
     )
     path.write_text(text + "\n", encoding="utf-8")
@@ -189,8 +192,8 @@ def _interval(interval: Mapping[str, float | None]) -> str:
     return f"{interval['low']:.3f} to {interval['high']:.3f}"
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown; nothing where there is no row."""
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Returns the lines of a table in Markdown; none where there is no row."""
     rows = list(rows)
     if not rows:
         return []

@@ -87,8 +87,6 @@ def write_model_json(
     Raises:
         ValueError: A figure is not finite, so JSON cannot hold it.
     """
-    folder = path.parent
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and f != path)
     description = {
         "name": name,
         "kfer_version": kfer.__version__,
@@ -116,12 +114,31 @@ def write_model_json(
         "figures": list(figures),
         "parity": parity,
         **({"clip": dict(clip)} if clip else {}),
-        "files": {
-            name: {**_fingerprint(folder / name), **contents.get(name, {})}
-            for name in (f.relative_to(folder).as_posix() for f in files)
-        },
     }
-    path.write_text(json.dumps(description, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_with_files(path, description, contents)
+
+
+def write_with_files(
+    path: Path, description: Mapping[str, Any], contents: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Writes a description of exports, and lists under "files" those that lie beside it and below.
+
+    Args:
+        path: Where to write.
+        description: JSON-able.
+        contents: Of TFLite files by name, `flatbuffer.contents`; it is told with the file.
+
+    Raises:
+        ValueError: A figure is not finite, so JSON cannot hold it.
+    """
+    folder = path.parent
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and f != path)
+    listed = {
+        name: {**_fingerprint(folder / name), **contents.get(name, {})}
+        for name in (f.relative_to(folder).as_posix() for f in files)
+    }
+    text = json.dumps({**description, "files": listed}, indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
