@@ -19,6 +19,16 @@ def test_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def toy_generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the generators "grey" and "colour" of `toy_generator`, a version of each."""
+    import toy_generator
+
+    folder = tmp_path_factory.mktemp("saved_models")
+    toy_generator.export_all(folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def console_stays_as_it_was() -> Iterator[None]:
     """A command that runs in this process must not send later tests' log lines to its console."""

@@ -4,6 +4,7 @@ from kfer.export.bundle import write_bundle as write_bundle
 from kfer.export.clips import write_clip_model as write_clip_model
 from kfer.export.description import write_labels as write_labels
 from kfer.export.description import write_model_json as write_model_json
+from kfer.export.generator import write_generator as write_generator
 from kfer.export.golden import golden_images as golden_images
 from kfer.export.golden import write_golden as write_golden
 from kfer.export.metadata import read_metadata as read_metadata

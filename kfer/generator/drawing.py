@@ -1,0 +1,235 @@
+"""Faces drawn by a generator."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kfer import spec
+from kfer.generator.description import Description, read
+from kfer.generator.networks import Network, open_network
+
+_BATCH_SIZE = 64
+#: The name of an image's class, those of each image, or None where it is open.
+Chosen = str | Sequence[str] | None
+
+
+class Generator:
+    """Draws faces of nobody.
+
+    Attributes:
+        description: What `generator.json` says of it.
+    """
+
+    def __init__(self, description: Description, network: Network) -> None:
+        self.description = description
+        self._network = network
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.description.name
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of its images in pixels."""
+        return self.description.image_size
+
+    @property
+    def channels(self) -> int:
+        """Of its images: 1, grey, or 3, RGB."""
+        return self.description.channels
+
+    @property
+    def noise_size(self) -> int:
+        """Numbers of noise that an image is drawn from."""
+        return self.description.noise_size
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        """By condition, such as "expression", the names of its classes in their order."""
+        return self.description.classes
+
+    @property
+    def digest(self) -> str:
+        """Of its weights: that of no other generator, and of both of its exports."""
+        return self.description.digest
+
+    def noise(self, count: int, seed: int) -> np.ndarray:
+        """Returns the noise of the first images of a seed; that of an image is the same in any count.
+
+        Args:
+            count: How many images, at least 1.
+            seed: At least 0; another seed gives other noise.
+
+        Returns:
+            float32 `[count, noise_size]`, standard normal, of NumPy's PCG64.
+
+        Raises:
+            ValueError: The count or the seed is too low.
+        """
+        return self._noise(np.random.default_rng(_at_least(seed, 0, "seed")), count)
+
+    def draw(self, expression: Chosen, count: int, seed: int, identity: Chosen = None) -> np.ndarray:
+        """Returns faces; image i of a seed is the same in any count, and of the same noise in any class.
+
+        Args:
+            expression: What they show: the name of a class, or `count` names, one an image; None leaves
+                it open.
+            count: How many, at least 1.
+            seed: At least 0; another seed gives other faces.
+            identity: Whom they are drawn after, likewise, where the generator is told.
+
+        Returns:
+            uint8 `[count, image_size, image_size, channels]`.
+
+        Raises:
+            ValueError: The generator knows no such class, or the count or the seed is too low.
+        """
+        return np.concatenate(list(self.iterate(expression, count, seed, identity)))
+
+    def iterate(
+        self, expression: Chosen, count: int, seed: int, identity: Chosen = None
+    ) -> Iterator[np.ndarray]:
+        """Returns an iterator over what `draw` returns, in batches: however many, the memory is the same.
+
+        Args:
+            expression: As for `draw`, like all others, and so are the errors.
+            count: Likewise.
+            seed: Likewise.
+            identity: Likewise.
+        """
+        _at_least(count, 1, "count")
+        random = np.random.default_rng(_at_least(seed, 0, "seed"))
+        wanted = {spec.EXPRESSION: expression, spec.IDENTITY: identity}
+        numbers = {
+            condition: self._numbers(condition, names, count)
+            for condition, names in wanted.items()
+            if names is not None
+        }
+
+        def batches() -> Iterator[np.ndarray]:
+            for start in range(0, count, _BATCH_SIZE):
+                size = min(_BATCH_SIZE, count - start)
+                weights = self._open(size)
+                for condition, chosen in numbers.items():
+                    part = chosen if len(chosen) == 1 else chosen[start : start + size]
+                    weights[condition][np.arange(size), part] = 1
+                yield self._network({"noise": self._noise(random, size), **weights})
+
+        return batches()
+
+    def interpolate(
+        self, names: Sequence[str], steps: int, seed: int, rows: int, identity: str | None = None
+    ) -> np.ndarray:
+        """Returns faces from one expression to the next, with the same noise all along a row.
+
+        Between two expressions their weights change in a line, as no face in training had them.
+
+        Args:
+            names: The expressions, at least 2.
+            steps: From each expression to the next, at least 1.
+            seed: At least 0; row i has the noise of image i of this seed.
+            rows: How many, at least 1.
+            identity: Whom they are drawn after, where the generator is told; None leaves it open.
+
+        Returns:
+            uint8 `[rows, steps * (len(names) - 1) + 1, image_size, image_size, channels]`.
+
+        Raises:
+            ValueError: The generator knows no such class, or a number is too low.
+        """
+        if isinstance(names, str) or len(names) < 2:
+            raise ValueError(f"expected at least 2 expressions to go between; got {names!r}")
+        _at_least(rows, 1, "rows")
+        places = np.linspace(0, len(names) - 1, _at_least(steps, 1, "steps") * (len(names) - 1) + 1)
+        corners = np.zeros((len(names), len(self.classes.get(spec.EXPRESSION, ()))), np.float32)
+        for corner, name in zip(corners, names, strict=True):
+            corner[self.description.check_class(spec.EXPRESSION, name)] = 1
+        before = np.minimum(places.astype(int), len(names) - 2)
+        share = (places - before)[:, np.newaxis].astype(np.float32)
+        mixed = (1 - share) * corners[before] + share * corners[before + 1]
+        drawn = []
+        for noise in self.noise(rows, seed):
+            weights = self._open(len(places))
+            weights[spec.EXPRESSION] = mixed
+            if identity is not None:
+                weights[spec.IDENTITY][:, self.description.check_class(spec.IDENTITY, identity)] = 1
+            drawn.append(self._network({"noise": np.tile(noise, (len(places), 1)), **weights}))
+        return np.stack(drawn)
+
+    def _noise(self, random: np.random.Generator, count: int) -> np.ndarray:
+        return random.standard_normal((_at_least(count, 1, "count"), self.noise_size), np.float32)
+
+    def _open(self, count: int) -> dict[str, np.ndarray]:
+        """Class weights, by condition, where all are open."""
+        return {name: np.zeros((count, len(known)), np.float32) for name, known in self.classes.items()}
+
+    def _numbers(self, condition: str, names: str | Sequence[str], count: int) -> np.ndarray:
+        """The number of the one class, or of that of each image."""
+        names = [names] if isinstance(names, str) else names
+        if len(names) not in (1, count):
+            raise ValueError(
+                f"{condition}: expected one name, or {count:,}, one an image; got {len(names):,}"
+            )
+        return np.array([self.description.check_class(condition, name) for name in names])
+
+
+def load(path: Path | str) -> Generator:
+    """Returns a generator, ready to draw.
+
+    Args:
+        path: The folder of a version, or of a generator's versions, of which the newest is taken, and
+            TensorFlow runs its SavedModel; or the `.tflite` file in a version's folder, for LiteRT.
+
+    Raises:
+        FileNotFoundError: There is nothing at this path.
+        ValueError: What is there is no generator, or is damaged, or its files are not those that its
+            `generator.json` describes.
+    """
+    description = read(path)
+    network = open_network(description.place)
+    _check_sizes(description, network)
+    _check_files(description)
+    return Generator(description, network)
+
+
+def _check_sizes(description: Description, network: Network) -> None:
+    said = {name: len(names) for name, names in description.classes.items()}
+    sizes = ("image_size", "channels", "noise_size")
+    expected = {name: getattr(description, name) for name in sizes} | {"classes": said}
+    found = {name: getattr(network, name) for name in sizes} | {"classes": network.num_classes}
+    wrong = [
+        f"{name} {expected[name]}, what is there has {found[name]}"
+        for name in expected
+        if expected[name] != found[name]
+    ]
+    if wrong:
+        raise ValueError(
+            f"{description.place} is another generator than its generator.json describes: that says "
+            f"{'; and '.join(wrong)}. Copy the generator's whole folder again"
+        )
+
+
+def _check_files(description: Description) -> None:
+    """Checks the files that were loaded: which generator drew an image must be beyond doubt."""
+    place = description.place
+    folder = place if place.is_dir() else place.parent
+    names = [place.name] if place.is_file() else ["saved_model.pb"]
+    if place.is_dir():
+        names += [name for name in description.files if name.startswith("variables/")]
+    for name in names:
+        known = description.files.get(name, {}).get("sha256")
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != known:
+                raise ValueError(
+                    f"{folder / name} is not the file that generator.json describes, of another "
+                    "generator or damaged. Copy the generator's whole folder again"
+                )
+
+
+def _at_least(number: int, least: int, name: str) -> int:
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}; got {number}")
+    return number
