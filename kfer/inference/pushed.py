@@ -16,6 +16,8 @@ from kfer.inference.thresholds import Threshold
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
 _DESCRIPTION = "model.json"
+# Of a generator, which reads no faces and has a SavedModel too.
+_OF_GENERATORS = "generator.json"
 _SAVED_MODEL = "saved_model.pb"
 # What is run of a version where nothing is asked for: exact, and without TensorFlow's start.
 _PREFERRED = ("float32", "float16", "int8", "dynamic_range")
@@ -112,7 +114,7 @@ def find(model: Path | str | None = None, variant: str | None = None, folder: Pa
 
     Raises:
         FileNotFoundError: There is none, or not this variant of it.
-        ValueError: What describes it is damaged, or `variant` comes with a file.
+        ValueError: It is a generator, what describes it is damaged, or `variant` comes with a file.
     """
     if model is None:
         version = _newest(_versions_of_all(folder), folder)
@@ -125,6 +127,10 @@ def find(model: Path | str | None = None, variant: str | None = None, folder: Pa
             raise FileNotFoundError(
                 f"there is no model {str(model)!r}, neither as a path nor in {folder}"
                 + (f", which has {known}" if known else f"; {NO_MODEL}")
+            )
+        if any(file.is_file() for file in _descriptions_of_generators(path)):
+            raise ValueError(
+                f"{path} is a generator, which draws faces and reads none; `kfer generate` takes it"
             )
         if path.is_file():
             if variant is not None:
@@ -145,7 +151,16 @@ def _versions_of_all(folder: Path) -> list[Path]:
 
 
 def _is_version(path: Path) -> bool:
+    if (path / _OF_GENERATORS).is_file():
+        return False
     return (path / _DESCRIPTION).is_file() or (path / _SAVED_MODEL).is_file()
+
+
+def _descriptions_of_generators(path: Path) -> list[Path]:
+    """Where one would be, of an export, a version's folder or that of all versions."""
+    if path.is_file():
+        return [path.with_name(_OF_GENERATORS)]
+    return [path / _OF_GENERATORS, *path.glob(f"*/{_OF_GENERATORS}")]
 
 
 def _pushed_at(version: Path) -> tuple[float, int]:

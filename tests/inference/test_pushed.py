@@ -123,3 +123,18 @@ def test_a_damaged_description_is_named(folder, content):
     (folder / "others" / "1" / "model.json").write_text(content)
     with pytest.raises(ValueError, match=r"model\.json is damaged"):
         pushed.find("others", folder=folder)
+
+
+def test_a_generator_is_no_model_to_ask(tmp_path):
+    push(tmp_path, "faces", 1)
+    generator = tmp_path / "drawing" / "1"
+    generator.mkdir(parents=True)
+    for name in ("generator.json", "generator.tflite", "saved_model.pb"):
+        (generator / name).touch()
+    assert pushed.find(folder=tmp_path).name == "faces/1"
+    assert [version.parent.name for version, _ in pushed.all_models(tmp_path)] == ["faces"]
+    for place in ("drawing", generator, generator / "generator.tflite"):
+        with pytest.raises(
+            ValueError, match=r"is a generator, which draws faces .* `kfer generate` takes it"
+        ):
+            pushed.find(place, folder=tmp_path)
