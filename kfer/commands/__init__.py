@@ -24,6 +24,7 @@ COMMANDS = {
     "timeline": "tell what people expressed over a recording, or over several",
     "align": "cut the faces out of a folder of pictures, as a dataset to train on",
     "calibrate": "find thresholds for stated false accept rates on pairs of your own pictures",
+    "generate": "draw faces of nobody with a trained generator",
     "models": "list the models that were pushed",
     "report": "say how good a model is, its exports and its thresholds",
 }
