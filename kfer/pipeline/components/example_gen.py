@@ -13,7 +13,7 @@ _DEPTH = 3
 
 
 def _raw_data(values: Mapping[str, Any]) -> str:
-    """Names, sizes and times of what lies in the data folder, down to a fixed depth.
+    """Names, sizes and times of what lies in the data folder and in sources' paths, to a fixed depth.
 
     A deeper file that is added or removed shows in its folder's time; one that is overwritten in place
     does not.
@@ -24,7 +24,15 @@ def _raw_data(values: Mapping[str, Any]) -> str:
         for value in source.arguments.values()
         if isinstance(value, str) and Path(value).exists()
     ]
-    return "\n".join(line for root in roots if root for line in _entries(root, _DEPTH))
+    return "\n".join(line for root in roots if root for line in _looked_at(Path(root)))
+
+
+def _looked_at(root: Path) -> Iterator[str]:
+    if root.is_dir():
+        yield from _entries(str(root), _DEPTH)
+    else:
+        status = root.stat()
+        yield f"{root} {status.st_size} {status.st_mtime_ns}"
 
 
 def _entries(folder: str, depth: int) -> Iterator[str]:
