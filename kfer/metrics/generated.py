@@ -12,22 +12,29 @@ from kfer.metrics.bootstrap import Interval, share_interval
 
 @dataclass(frozen=True)
 class Copies:
-    """How many generated images are as near to a training image as only few real ones are.
+    """How many generated images copy a training image, beside held-out images, which do so by chance.
 
     Attributes:
-        threshold: The distance up to which an image counts as a copy.
-        generated: The share of generated images that do, with its exact 95 % interval.
-        heldout: The share of held-out images that do.
+        duplicates: The share of generated images that equal a training image, with its exact 95 %
+            interval.
+        heldout_duplicates: The share of held-out images that do.
+        threshold: The distance up to which another image counts as a copy.
+        copies: The share of the other generated images that do, with its exact 95 % interval; nan where
+            all are duplicates.
+        heldout_copies: The share of the other held-out images that do.
     """
 
+    duplicates: Interval
+    heldout_duplicates: float
     threshold: float
-    generated: Interval
-    heldout: float
+    copies: Interval
+    heldout_copies: float
 
     @property
     def is_usual(self) -> bool:
-        """Whether generated images are copies no more often than held-out ones: chance explains them."""
-        return self.generated.low <= self.heldout
+        """Whether generated images are duplicates or copies no more often than chance may make them."""
+        more_duplicates = self.duplicates.low > self.heldout_duplicates
+        return not (more_duplicates or self.copies.low > self.heldout_copies)
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
@@ -124,10 +131,11 @@ def nearest(
 
 
 def copies(generated_distances: np.ndarray, heldout_distances: np.ndarray, share: float = 0.01) -> Copies:
-    """Returns how many generated images are nearer to a training image than usual for real ones.
+    """Returns how many generated images are nearer to a training image than is usual of real ones.
 
-    An image counts as a copy up to the distance that this share of the held-out images has. Where so
-    many of them are duplicates of training images, it is 0: then only duplicates count.
+    An image counts as a copy up to the distance that this share of held-out images has. Images that equal
+    a training image are counted apart: datasets have some in two splits, and with many of them in the
+    count the distance would be 0, which no copy by a generator is.
 
     Args:
         generated_distances: float [n], of each to the training image that is nearest, n at least 1.
@@ -137,9 +145,7 @@ def copies(generated_distances: np.ndarray, heldout_distances: np.ndarray, share
     Raises:
         ValueError: There are no distances, one is not finite, or the share is not in (0, 1].
     """
-    generated, heldout = (
-        np.asarray(each, np.float64) for each in (generated_distances, heldout_distances)
-    )
+    generated, heldout = (np.asarray(each) for each in (generated_distances, heldout_distances))
     for name, distances in (("generated", generated), ("held-out", heldout)):
         if not len(distances) or not np.isfinite(distances).all():
             raise ValueError(
@@ -148,10 +154,20 @@ def copies(generated_distances: np.ndarray, heldout_distances: np.ndarray, share
             )
     if not 0.0 < share <= 1.0:
         raise ValueError(f"expected a share in (0, 1]; got {share}")
-    threshold = float(np.quantile(heldout, share, method="inverted_cdf"))
-    counted = int((generated <= threshold).sum())
+    others, heldout_others = generated[generated > 0], heldout[heldout > 0]
+    threshold = heldout_copies = 0.0
+    if len(heldout_others):
+        threshold = float(np.quantile(heldout_others, share, method="inverted_cdf"))
+        heldout_copies = float(np.mean(heldout_others <= threshold))
+    nan = float("nan")
     return Copies(
-        threshold, share_interval(counted, len(generated)), float((heldout <= threshold).mean())
+        duplicates=share_interval(int((generated == 0).sum()), len(generated)),
+        heldout_duplicates=float(np.mean(heldout == 0)),
+        threshold=threshold,
+        copies=share_interval(int((others <= threshold).sum()), len(others))
+        if len(others)
+        else Interval(nan, nan, nan),
+        heldout_copies=heldout_copies,
     )
 
 

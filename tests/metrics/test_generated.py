@@ -122,27 +122,43 @@ def test_nearest_refuses_what_has_no_distance():
 def test_copies_of_training_images_are_all_found():
     rng = np.random.default_rng(0)
     train, heldout = rng.normal(size=(500, 4)), rng.normal(size=(400, 4))
-    generated = np.concatenate([rng.normal(size=(100, 4)), train[:100] + 1e-6])
-    found = metrics.copies(metrics.nearest(generated, train)[1], metrics.nearest(heldout, train)[1])
-    assert found.heldout == 0.01 and not found.is_usual
-    assert 0.5 <= found.generated.value < 0.53 and found.generated.low > 0.42
+    own, near, equal = rng.normal(size=(100, 4)), train[:100] + 1e-6, train[:50]
+    found = metrics.copies(
+        *(
+            metrics.nearest(each, train)[1]
+            for each in (np.concatenate([own, near, equal]), np.concatenate([heldout, train[:2]]))
+        )
+    )
+    assert found.duplicates.value == 50 / 250 and found.heldout_duplicates == 2 / 402
+    assert found.heldout_copies == 4 / 400 and not found.is_usual
+    assert 0.5 <= found.copies.value < 0.53 and found.copies.low > 0.42
 
 
 def test_images_of_the_same_distribution_are_copies_as_often_as_held_out_ones():
     rng = np.random.default_rng(1)
     train, heldout, generated = (rng.normal(size=(2000, 4)) for _ in range(3))
+    heldout[:40], generated[:40] = train[:40], train[40:80]
     found = metrics.copies(
         *(metrics.nearest(each, train)[1] for each in (generated, heldout)), share=0.05
     )
-    assert found.heldout == 0.05 and found.is_usual
-    assert found.generated.low < 0.05 < found.generated.high
+    assert found.duplicates.value == found.heldout_duplicates == 0.02
+    assert found.heldout_copies == 0.05 and found.is_usual
+    assert found.copies.low < 0.05 < found.copies.high
 
 
-def test_where_held_out_images_are_duplicates_only_duplicates_are_copies():
-    heldout = np.array([0.0] * 5 + [1.0] * 95)
-    found = metrics.copies(np.array([0.0, 1e-9, 0.5, 2.0]), heldout)
-    assert (found.threshold, found.generated.value, found.heldout) == (0.0, 0.25, 0.05)
-    assert found.is_usual  # one of four may be chance
+def test_either_kind_of_copy_is_unusual_where_it_is_more_frequent_than_among_held_out_images():
+    heldout = np.array([0.0] * 10 + [1.0] + [2.0] * 99)
+    assert metrics.copies(np.array([0.0] * 10 + [3.0] * 90), heldout).is_usual
+    assert not metrics.copies(np.array([0.0] * 30 + [3.0] * 70), heldout).is_usual
+    assert not metrics.copies(np.array([0.5] * 10 + [3.0] * 90), heldout).is_usual
+
+
+def test_duplicates_alone_are_counted():
+    found = metrics.copies(np.array([0.0, 1e-9]), np.zeros(5))
+    assert (found.threshold, found.copies.value, found.heldout_copies) == (0.0, 0.0, 0.0)
+    assert (found.duplicates.value, found.heldout_duplicates) == (0.5, 1.0) and found.is_usual
+    found = metrics.copies(np.zeros(9), np.array([0.0, 1.0]))
+    assert found.duplicates.value == 1.0 and np.isnan(found.copies.value) and not found.is_usual
 
 
 def test_copies_refuse_what_they_cannot_count():
