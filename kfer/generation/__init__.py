@@ -1,0 +1,1 @@
+"""Faces from noise and classes: how good they are."""
