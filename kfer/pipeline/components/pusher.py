@@ -9,9 +9,6 @@ from pathlib import Path
 from kfer.pipeline.artifacts import InfraBlessing, ModelBlessing, PushedModel, ServingModel
 from kfer.pipeline.component import Input, Output, component
 
-# Of networks that read faces, and of generators.
-_DESCRIPTIONS = ("model.json", "generator.json")
-
 
 def _still_there(outputs: Mapping[str, Path]) -> bool:
     pushed = json.loads((outputs["pushed_model"] / "pushed.json").read_text())
@@ -81,7 +78,6 @@ def _copy(model: Path, copy: Path) -> None:
 
 
 def _same_model(pushed: Path, model: Path) -> bool:
-    pairs = [(pushed / name, model / name) for name in _DESCRIPTIONS]
-    return any(
-        old.is_file() and new.is_file() and old.read_bytes() == new.read_bytes() for old, new in pairs
-    )
+    return (pushed / "model.json").is_file() and (pushed / "model.json").read_bytes() == (
+        model / "model.json"
+    ).read_bytes()
