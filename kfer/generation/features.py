@@ -133,7 +133,7 @@ def inception(weights: str | None = "imagenet") -> Features:
             raise
         raise FileNotFoundError(
             f"Inception's weights are not here and cannot be downloaded ({error}): name their file, or "
-            "measure with the embeddings of a model of kfer, which needs no download"
+            "set measures.features to embedding, a model's own, which needs no download"
         ) from error
     predict = tf.function(network, reduce_retracing=True)
 

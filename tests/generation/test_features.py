@@ -100,7 +100,9 @@ def test_inception_without_its_weights_says_what_to_do(monkeypatch: pytest.Monke
         raise Exception("URL fetch failure on https://... : no route")
 
     monkeypatch.setattr(backbones, "application", fail)
-    with pytest.raises(FileNotFoundError, match=r"downloaded \(URL fetch.*embeddings of a model of kfer"):
+    with pytest.raises(
+        FileNotFoundError, match=r"downloaded \(URL fetch.*measures\.features to embedding"
+    ):
         features.inception()
 
 

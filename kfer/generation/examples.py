@@ -1,0 +1,117 @@
+"""The real images that a generator learns from and is compared with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kfer import input_pipeline, spec
+from kfer.generation.settings import GenerationSettings
+from kfer.input_pipeline import Decoded
+from kfer.pipeline.artifacts import TransformedExamples
+from kfer.pipeline.dag import build
+from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
+from kfer.pipeline.runner import exclusive
+from kfer.pipeline.runner import run as run_components
+from kfer.settings import PipelineSettings
+
+#: Real images of a class that the variety of generated ones is compared with.
+_COMPARED = 256
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Real images, and what their classes are.
+
+    Attributes:
+        train: What is learned.
+        heldout: What is not: the validation split, or, where there is none, the test split.
+        classes: The names of the classes of each condition.
+        sources: Training images by dataset, as it is named and versioned.
+    """
+
+    train: Decoded
+    heldout: Decoded
+    classes: Mapping[str, tuple[str, ...]]
+    sources: Mapping[str, int]
+
+    @property
+    def num_classes(self) -> dict[str, int]:
+        """Of each condition."""
+        return {name: len(names) for name, names in self.classes.items()}
+
+    def of_each_class(self, condition: str) -> dict[int, np.ndarray]:
+        """By class, some training images, uint8 `[m, h, w, c]`; classes of fewer than 2 are left out."""
+        labels = self.train.label(condition)
+        chosen = {label: np.flatnonzero(labels == label)[:_COMPARED] for label in np.unique(labels)}
+        return {
+            int(label): np.asarray(self.train.images[rows])
+            for label, rows in chosen.items()
+            if label >= 0 and len(rows) > 1
+        }
+
+
+def load(settings: GenerationSettings, root: Path) -> RealImages:
+    """Returns the examples of a generator, which the pipeline prepares where they are not there yet.
+
+    Args:
+        settings: Of the generator.
+        root: The pipeline root.
+
+    Raises:
+        ComponentError: A component failed.
+        RuntimeError: Another process holds the pipeline root.
+        ValueError: The training images are of one class, or none.
+    """
+    base = settings.base
+    with exclusive(root):
+        examples = _transformed(base, root)
+    facts = examples.labels()
+    budget = base.data.memory_budget_gb
+    train = input_pipeline.load_decoded(examples.split(spec.TRAIN), budget)
+    counts = facts["num_examples"]
+    heldout = spec.VALIDATION if counts.get(spec.VALIDATION) else spec.TEST
+    classes = {
+        name: tuple(facts["labels"][name]["names"])
+        if name != spec.IDENTITY
+        else tuple(f"{number:05d}" for number in range(facts["num_identities"]))
+        for name in settings.network.conditions
+    }
+    _check_classes(train, classes)
+    numbers = np.bincount(train.source, minlength=len(facts["versions"]))
+    return RealImages(
+        train,
+        input_pipeline.load_decoded(examples.split(heldout), budget),
+        classes,
+        {version: int(number) for version, number in zip(facts["versions"], numbers, strict=True)},
+    )
+
+
+def _transformed(base: PipelineSettings, root: Path) -> TransformedExamples:
+    store = MetadataStore(root)
+    try:
+        made = run_components(
+            build(base, root),
+            store,
+            name=base.name,
+            settings=canonical_json(plain(base)),
+            to_node="Transform",
+        )
+    finally:
+        store.close()
+    found = made.outputs["Transform"]["transformed_examples"]
+    assert isinstance(found, TransformedExamples)
+    return found
+
+
+def _check_classes(train: Decoded, classes: Mapping[str, tuple[str, ...]]) -> None:
+    for condition, names in classes.items():
+        labels = train.label(condition)
+        present = [names[label] for label in np.unique(labels[labels >= 0])]
+        if len(present) < 2:
+            raise ValueError(
+                f"a generator that is told the {condition} needs training images of at least two "
+                f"classes; these {len(train):,} are of {', '.join(present) or 'none that is known'}. "
+                "Take other examples, or leave it out of network.conditions"
+            )

@@ -1,0 +1,37 @@
+"""Faces that express something, learned from FER2013's training images.
+
+Command: python -m kfer.generation pipelines/dcgan_fer2013.py --data-dir DIR
+Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
+Before: python -m kfer.pipeline pipelines/fer2013_lfw.py --data-dir DIR, whose model judges the faces.
+"""
+
+from kfer import spec
+from kfer.generation.settings import GenerationSettings, MeasureSettings
+from kfer.settings import (
+    AdversarialSettings,
+    DataSettings,
+    PipelineSettings,
+    SourceSettings,
+    TaskSettings,
+    TuningSettings,
+)
+
+settings = GenerationSettings(
+    name="dcgan_fer2013",
+    base=PipelineSettings(
+        name="dcgan_fer2013",
+        tasks={"expression": TaskSettings(names=spec.EXPRESSIONS)},
+        data=DataSettings(
+            sources=(
+                SourceSettings(
+                    "fer2013",
+                    # Beside what the model that judges was validated with; no test image is touched.
+                    splits={"train": "train[:95%]", "validation": "train[95%:]"},
+                ),
+            ),
+        ),
+        tuning=TuningSettings(trials=0),
+    ),
+    adversarial=AdversarialSettings(epochs=40, mixed_precision="mixed_bfloat16"),
+    measures=MeasureSettings(model="saved_models/fer2013_lfw"),
+)
