@@ -130,7 +130,7 @@ def _measured(
             images, real.heldout, _classifier(settings), output_dir / "classifier"
         )
     picture = measures.neighbours_picture(
-        images.images, real.train.images, figures["copies"]["pixels"]["closest"]
+        images.images, real.train.images, figures["copies"]["pixels"]["closest"], "grey levels"
     )
     (output_dir / "neighbours.png").write_bytes(png.encoded(picture, {}))
     found = {

@@ -23,7 +23,7 @@ _CLOSEST = 24
 # Of a picture of neighbours, in pixels but for the colours.
 _LETTERS, _LINE, _GAP, _MARGIN = 13, 20, 2, 16
 _PAPER, _INK = (255, 255, 255), (40, 40, 40)
-_TITLE = "left: generated, right: nearest in training"
+_TITLE = "left: generated, right: nearest in training, below: {} between them"
 
 # From images and training images, a row each, to the positions of the nearest ones and their distances.
 _Nearest = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -166,6 +166,7 @@ def neighbours_picture(
     generated: np.ndarray,
     train: np.ndarray,
     closest: Sequence[Mapping[str, Any]],
+    unit: str,
     scale: int = 2,
     columns: int = 4,
 ) -> np.ndarray:
@@ -175,6 +176,7 @@ def neighbours_picture(
         generated: uint8 [n, size, size, 1 or 3].
         train: uint8 [m, size, size, 1 or 3].
         closest: "generated" and "train", positions, and "distance" of each pair, as `measure` has them.
+        unit: What distances are in, "grey levels".
         scale: Pixels on a side that one of an image becomes.
         columns: Pairs in a row.
 
@@ -191,10 +193,11 @@ def neighbours_picture(
     columns = min(columns, len(closest))
     rows = -(-len(closest) // columns)
     font = ImageFont.load_default(_LETTERS)
-    all_width = _MARGIN + max(columns * width, int(font.getlength(_TITLE)) + _MARGIN)
+    title = _TITLE.format(unit)
+    all_width = _MARGIN + max(columns * width, int(font.getlength(title)) + _MARGIN)
     picture = Image.new("RGB", (all_width, _MARGIN + _LINE + rows * height), _PAPER)
     pen = ImageDraw.Draw(picture)
-    pen.text((_MARGIN, _MARGIN // 2), _TITLE, _INK, font)
+    pen.text((_MARGIN, _MARGIN // 2), title, _INK, font)
     for number, pair in enumerate(closest):
         left = _MARGIN + number % columns * width
         top = _MARGIN + _LINE + number // columns * height

@@ -129,7 +129,7 @@ class Record(keras.callbacks.Callback):
         best = best_epoch(self._history, self._settings.stop_metric) if self._settings.keep_best else 0
         if best == len(self._history):
             checkpoint.save_best(self._work_dir, best, self._network)
-        run = checkpoint.identity_of(self._settings, self._tasks, self._steps)
+        run = checkpoint.run_of(self._settings, self._tasks, self._steps)
         checkpoint.save(self._work_dir, self._parts, run, self._history)
         if best:
             checkpoint.remove_worse(self._work_dir, best)

@@ -55,7 +55,7 @@ class Checkpoint:
         _restore(self.path, part, variables)
 
 
-def identity_of(settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> dict[str, object]:
+def run_of(settings: TrainingSettings, tasks: Tasks, steps_per_epoch: int) -> dict[str, object]:
     """What a run is: only one of the same settings may go on from its checkpoint."""
     flat = {
         f"tasks.{name}.{field}": value

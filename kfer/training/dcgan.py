@@ -174,12 +174,8 @@ class _Epochs(keras.callbacks.Callback):
         assert logs is not None
         bad = [name for name, value in logs.items() if not math.isfinite(float(value))]
         if bad:
-            raise FloatingPointError(
-                f"{', '.join(bad)} of epoch {self._epoch}, step {batch + 1}, is not a number: the "
-                "training stops. Lower generator_learning_rate and discriminator_learning_rate, or raise "
-                "r1."
-                + (f" The checkpoint of epoch {self._epoch - 1} is kept." if self._epoch > 1 else "")
-            )
+            what = f"{', '.join(bad)} of step {batch + 1} is not a number"
+            raise FloatingPointError(f"{what} {_stopped(self._epoch)}")
         now = time.monotonic()
         if now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
@@ -229,6 +225,10 @@ class _Record(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keeps the epoch."""
+        for part, variables in self._trained.state().items():
+            # The last step's losses were those of the weights before it.
+            if not all(np.isfinite(np.asarray(variable)).all() for variable in variables):
+                raise FloatingPointError(f"a weight of {part} is not a number {_stopped(epoch + 1)}")
         figures = {name: float(value) for name, value in (logs or {}).items()}
         self._history.append({"epoch": epoch + 1, **figures})
         checkpoint.save(self._work_dir, self._trained.state(), self._run, self._history)
@@ -244,6 +244,14 @@ class _Shown(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Shows it."""
         self._show(epoch + 1, self._epochs.drawn)
+
+
+def _stopped(epoch: int) -> str:
+    return (
+        f"in epoch {epoch}: the training stops. Lower generator_learning_rate and "
+        "discriminator_learning_rate, or raise r1."
+        + (f" The checkpoint of epoch {epoch - 1} is kept." if epoch > 1 else "")
+    )
 
 
 def warnings(figures: Mapping[str, float]) -> list[str]:

@@ -204,9 +204,7 @@ class _Run:
         saved = None
         if devices.is_chief:
             self._work_dir.mkdir(parents=True, exist_ok=True)
-            saved = checkpoint.load(
-                self._work_dir, checkpoint.identity_of(settings, self._tasks, self._steps)
-            )
+            saved = checkpoint.load(self._work_dir, checkpoint.run_of(settings, self._tasks, self._steps))
         self.history = devices.from_chief(saved.history if saved else [])
         devices.log(settings)
         self._saved = saved if self.history else None

@@ -203,7 +203,7 @@ def test_a_picture_of_neighbours_shows_both_images_of_each_pair() -> None:
     closest = [
         {"generated": number % 5, "train": number, "distance": 0.123456 * number} for number in range(6)
     ]
-    picture = measures.neighbours_picture(generated, train, closest, scale=4, columns=4)
+    picture = measures.neighbours_picture(generated, train, closest, "levels", scale=4, columns=4)
     assert picture.dtype == np.uint8 and picture.ndim == 3
     # Two rows of pairs; the first of the second row is at the left edge.
     large = [
@@ -216,6 +216,8 @@ def test_a_picture_of_neighbours_shows_both_images_of_each_pair() -> None:
     ]
     assert len(top) == 1
     np.testing.assert_array_equal(picture[top[0] : top[0] + 32, left + 34 : left + 66], large[1])
-    assert picture.shape[1] < measures.neighbours_picture(generated, train, closest, 4, 6).shape[1]
+    assert (
+        picture.shape[1] < measures.neighbours_picture(generated, train, closest, "levels", 4, 6).shape[1]
+    )
     with pytest.raises(ValueError, match="at least one pair of images to draw; got none"):
-        measures.neighbours_picture(generated, train, [])
+        measures.neighbours_picture(generated, train, [], "levels")

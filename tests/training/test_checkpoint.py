@@ -32,7 +32,7 @@ def parts(model: keras.Model) -> checkpoint.Parts:
 
 
 def run_of(settings: TrainingSettings) -> dict[str, object]:
-    return checkpoint.identity_of(settings, tasks(), 7)
+    return checkpoint.run_of(settings, tasks(), 7)
 
 
 def save(work_dir: Path, model: keras.Model, history: list = HISTORY) -> None:

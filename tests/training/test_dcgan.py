@@ -128,11 +128,27 @@ def test_what_is_not_a_number_stops_and_keeps_the_last_checkpoint(tmp_path):
             lambda batch, step: (batch[0] + tf.where(step == 5, float("nan"), 0.0), batch[1])
         )
 
-    with pytest.raises(FloatingPointError, match=r"epoch 2, step 2, is not a number.*epoch 1 is kept"):
+    with pytest.raises(FloatingPointError, match=r"step 2 is not a number in epoch 2.*epoch 1 is kept"):
         fit(tmp_path, make_batches=spoilt)
     _, history = fit(tmp_path)
     assert len(history) == 2
     assert np.isfinite([list(row.values()) for row in history]).all()
+
+
+def test_weights_that_are_not_numbers_replace_no_checkpoint(tmp_path):
+    """The losses of the last step were those of the weights before it."""
+
+    def spoilt(start: int) -> tf.data.Dataset:
+        factor = tf.data.Dataset.counter(start).map(lambda step: tf.where(step == 7, 1e30, 1.0))
+        return tf.data.Dataset.zip((batches(start), factor)).map(
+            lambda batch, factor: (batch[0] * factor, batch[1])
+        )
+
+    network = dataclasses.replace(NETWORK, normalization="none")
+    training = dataclasses.replace(TRAINING, loss="hinge", augmentation=())
+    with pytest.raises(FloatingPointError, match=r"in epoch 2.*epoch 1 is kept"):
+        fit(tmp_path, training, network, spoilt)
+    assert len(dcgan.checkpoint.load(tmp_path, {}).history) == 1
 
 
 def test_real_images_are_judged_as_the_settings_say(tmp_path):
