@@ -74,7 +74,7 @@ class ConditionalDcgan(keras.Model):
         self._discriminator_optimizer = _optimizer(training, training.discriminator_learning_rate, steps)
         self._generator_optimizer.build(self.generator.trainable_variables)
         self._discriminator_optimizer.build(self.discriminator.trainable_variables)
-        self.compile()
+        self.compile(optimizer=None)  # each network has its own
 
     def state(self) -> dict[str, list[keras.Variable]]:
         """All that a training goes on from, by its part."""

@@ -57,7 +57,7 @@ def fit(
         image_size: Height and width of the images in pixels.
         channels: 1 for grey, 3 for RGB.
         num_classes: Of each condition.
-        work_dir: Holds "checkpoint.npz" and "history.csv".
+        work_dir: Holds "checkpoint.npz", "history.csv" and TensorBoard's "logs".
         real: By class of the first condition, real images, uint8 `[m, h, w, c]` with m of at least 2,
             whose variety that of generated ones is compared with.
         show: Called after each epoch with its number, from 1, and by class of the first condition the
@@ -116,7 +116,12 @@ def fit(
             steps_per_epoch=steps_per_epoch,
             shuffle=False,
             verbose=0,
-            callbacks=[epochs, _Record(history, run, model, work_dir), _Shown(epochs, show)],
+            callbacks=[
+                epochs,
+                keras.callbacks.TensorBoard(work_dir / "logs", write_graph=False),
+                _Record(history, run, model, work_dir),
+                _Shown(epochs, show),
+            ],
         )
     return model.drawing_generator(), history
 

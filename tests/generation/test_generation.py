@@ -134,6 +134,34 @@ def test_examples_of_one_class_are_refused(pushed, tmp_path) -> None:
         generation.make(settings, tmp_path / "output")
 
 
+def test_a_generator_is_told_whom_it_draws_after(tmp_path) -> None:
+    """Faces that kfer draws, of three people; without a model that could judge."""
+    people = {"num_identities": 3, "num_heldout_identities": 1, "examples_per_identity": 14}
+    source = SourceSettings("synthetic", arguments={**people, "heldout_examples_per_identity": 7})
+    base = PipelineSettings(
+        name="people",
+        serving_dir=str(tmp_path / "saved_models"),
+        data=DataSettings((source,), image_size=32, channels=3),
+        tuning=TuningSettings(trials=0),
+    )
+    settings = GenerationSettings(
+        "people",
+        base,
+        DcganSettings(
+            noise_size=4,
+            generator_widths=(16, 8),
+            discriminator_widths=(8, 16),
+            conditions=("expression", "identity"),
+        ),
+        AdversarialSettings(epochs=1, batch_size=16, samples=2),
+    )
+    found = generation.make(settings, tmp_path / "output")
+    drawing = generator.load(found["pushed"])
+    assert drawing.classes["identity"] == ("00000", "00001", "00002")
+    assert drawing.draw("happy", 2, 0, "00002").shape == (2, 32, 32, 3)
+    assert found["figures"] is None
+
+
 def test_the_command(images, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = settings_of(images, "", tmp_path / "elsewhere")

@@ -96,6 +96,7 @@ def test_every_setting_trains(tmp_path, changes):
         (0, 1), (3, 16, 16, 1)
     )
     assert (tmp_path / "history.csv").read_text().startswith("epoch,")
+    assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
 
 
 def test_a_resumed_training_ends_as_one_that_was_not_stopped(tmp_path):
