@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kfer.comparison.drawing import COLOURS, Panel, as_rows, look, plot_epochs, write_value
-from kfer.study.results import Figure, Results, Row
+from kfer.study.figures import Figure
+from kfer.study.results import Results, Row
 
 #: A variant that learns the task alone, and one that learns it with others.
 _ALONE, _TOGETHER = ("orange", "s"), ("blue", "o")

@@ -6,7 +6,8 @@ from typing import Any
 
 from kfer.files import write_csv
 from kfer.metrics import Interval
-from kfer.study.results import FIGURES, Figure, FinishedRun, Results, Row, Run
+from kfer.study.figures import FIGURES, Figure
+from kfer.study.results import FinishedRun, Results, Row, Run
 
 
 def write(results: Results, output_dir: Path) -> list[Path]:

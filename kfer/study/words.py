@@ -3,7 +3,8 @@
 from kfer import spec
 from kfer.comparison.words import counted, listed
 from kfer.metrics import Interval
-from kfer.study.results import Difference, Figure, Results, Row
+from kfer.study.figures import Figure
+from kfer.study.results import Difference, Results, Row
 from kfer.study.settings import FALSE_ACCEPT_RATE
 
 #: People of the test split below which intervals are called rough.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kfer.comparison.statistics import over_seeds
 from kfer.metrics import Interval
-from kfer.study.results import Figure, Results
+from kfer.study.figures import Figure
+from kfer.study.results import Results
 from kfer.tuning.study import AS_SET, BEST
 
 
