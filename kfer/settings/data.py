@@ -14,8 +14,9 @@ class SourceSettings:
 
     Attributes:
         dataset: A kfer builder ("fer2013", "lfw", "fer2013/six_class"), or any TFDS dataset name.
-        weight: This source's share of a training batch, relative to the others'. When no source has
-            a weight, every example is seen once an epoch.
+        weight: This source's share of a training batch, relative to the others'; 0 leaves it out, as
+            None does where another source has a weight. When no source has one, every example is seen
+            once an epoch.
         central_crop: Share of the image's height and width that is kept around its centre, in (0, 1].
         splits: kfer's split names to the dataset's own (TFDS slices such as "train[:90%]" work).
         pairs: Splits of `pairs_dataset` with verification pairs, all of people not trained on.
@@ -75,6 +76,10 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         check(bool(self.sources), "sources", "at least one dataset", self.sources)
+        weights = [source.weight for source in self.sources]
+        # All of 0, and of None, would mix every example in, as no weights do.
+        wanted = "above 0 in at least one source, where any has a weight"
+        check(any(weights) or 0 not in weights, "weight", wanted, weights)
         check(self.image_size >= 32, "image_size", "at least 32 pixels", self.image_size)
         check(self.channels in (1, 3), "channels", "1 (grey) or 3 (RGB)", self.channels)
         check_numbers(self, "in [0, 1]", "max_bad_image_share")

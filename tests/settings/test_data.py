@@ -24,3 +24,12 @@ def test_clips_that_make_no_sense_are_refused(arguments, words):
 def test_seconds_of_sound_are_samples():
     assert DataSettings(frames=4, sound_seconds=0.5).num_samples == 8000
     assert DataSettings().num_samples == 0
+
+
+def test_a_source_may_be_left_out_where_another_has_a_weight():
+    sources = (
+        SourceSettings("fer2013", weight=1),
+        SourceSettings("lfw", weight=0),
+        SourceSettings("orl"),
+    )
+    assert [source.weight for source in DataSettings(sources).sources] == [1, 0, None]

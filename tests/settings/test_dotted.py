@@ -68,6 +68,7 @@ def test_stages_are_given_whole_or_by_number():
             "no setting 'data.central_crop'; did you mean data.sources.0.central_crop",
         ),
         ("data.sources.2.weight", "1", "data.sources has 2 entries; give a number from 0 to 1"),
+        ("data.sources.1.weight", "0", r"weight must be above 0 in at least one.*got \[None, 0\.0\]"),
         ("data.sources.0.central_crop", "1.5", r"central_crop: .*\(0, 1\].*got 1.5"),
         ("training", "3", "training is a group of settings; name one of them, such as training.epochs"),
         ("training.epochs.x", "3", "training.epochs is one value"),
