@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,10 @@ def write_sources(
         prepared_dir: Folder for prepared TFDS datasets.
 
     Returns:
-        {"labels": {feature: {"kind", "names"}}, "sources": names, "versions": their datasets' names,
-        configs and versions, "num_identities": people trained on, "num_examples": {split: count},
-        "num_pairs": count}.
+        {"labels": {feature: {"kind", "names"}}, "sources": their datasets' names,
+        with "_2" and so on where a dataset comes again, "versions": their datasets' names, configs and
+        versions, "num_identities": people trained on, "num_examples": {split: count}, "num_pairs":
+        count}.
 
     Raises:
         FileNotFoundError: If files that the user must download are missing.
@@ -78,12 +79,21 @@ def write_sources(
         num_pairs = records.write_pairs(_pairs(data, data_dir, prepared_dir), folder / "Split-pairs")
     return {
         "labels": {feature: dataclasses.asdict(label) for feature, label in labels.items()},
-        "sources": [source.dataset for source in data.sources],
+        "sources": _names(data.sources),
         "versions": [builder.info.full_name for builder in builders],
         "num_identities": num_identities,
         "num_examples": counts,
         "num_pairs": num_pairs,
     }
+
+
+def _names(sources: Sequence[SourceSettings]) -> list[str]:
+    datasets = [source.dataset for source in sources]
+    counts = [datasets[: index + 1].count(dataset) for index, dataset in enumerate(datasets)]
+    return [
+        dataset if count == 1 else f"{dataset}_{count}"
+        for dataset, count in zip(datasets, counts, strict=True)
+    ]
 
 
 def decode_source(

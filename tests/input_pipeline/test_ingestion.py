@@ -62,6 +62,14 @@ def test_a_split_that_no_source_has_is_empty(tmp_path):
     assert not (tmp_path / "Split-pairs").exists()
 
 
+@pytest.mark.usefixtures("by_name")
+def test_a_dataset_that_comes_again_has_a_name_of_its_own(tmp_path):
+    names = ("integers", "numbers", "numbers", "numbers")
+    sources = tuple(SourceSettings(name, labels=MAPPED if name == "numbers" else {}) for name in names)
+    facts = ingestion.write_sources(tmp_path, DataSettings(sources=sources), LABELS, "", tmp_path)
+    assert facts["sources"] == ["integers", "numbers", "numbers_2", "numbers_3"]
+
+
 def test_a_split_is_decoded_once_without_a_pipeline(faces, tmp_path):
     source = DATA.sources[0]
     train = decode_source(faces("numbers"), "train", source, DATA, LABELS, tmp_path)
