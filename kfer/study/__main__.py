@@ -21,7 +21,7 @@ def _run(arguments: list[str], typed: str) -> list[str]:
         "variant",
         "Trains one pipeline in several variants and with several seeds, and compares them on one page.",
         "Any setting of the pipeline can be given by its name, such as --training.epochs 3, and so can "
-        "the study's: --seeds 0,1, --resamples 500.",
+        "the study's: --seeds 0,1, --resamples 500, --baseline VARIANT.",
     )
     options, overrides = command.parse(parser, arguments, StudySettings)
     settings = command.load(options, overrides, StudySettings)

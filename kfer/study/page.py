@@ -8,7 +8,8 @@ from kfer.comparison.drawing import on_page
 from kfer.pipeline.report import templates
 from kfer.settings import dotted
 from kfer.study import plots, tables, words
-from kfer.study.results import FinishedRun, Results
+from kfer.study.figures import Figure
+from kfer.study.results import FinishedRun, Results, Row
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "matplotlib")
 
@@ -28,12 +29,15 @@ def render(results: Results, command: str) -> str:
             "compared": words.compared(results),
             "outcome": words.outcome(results),
             "caveats": words.caveats(results),
+            "reference": words.reference(settings),
+            "drawn": words.drawn(settings),
         },
         missing=[run for run in results.runs if not isinstance(run, FinishedRun)],
         titles=[figure.title for figure in results.figures],
         rows=_rows(results),
         many_seeds=len(settings.seeds) > 1,
-        alone=[name for figure in results.figures if (name := settings.alone(figure.task))],
+        compared=any(settings.reference(figure.task) for figure in results.figures),
+        baseline=settings.baseline,
         resamples=settings.resamples,
         figures=on_page("figure", plots.figures(results)),
         weights=on_page("weight", plots.weights(results)),
@@ -52,18 +56,19 @@ def _rows(results: Results) -> list[dict[str, Any]]:
         {
             "variant": row.variant,
             "seeds": len(row.runs),
-            "cells": [
-                {
-                    "interval": row.figures.get(figure.name),
-                    "difference": row.differences.get(figure.name),
-                    "drawn": figure.drawn,
-                    "alone": results.settings.alone(figure.task) == row.variant,
-                }
-                for figure in results.figures
-            ],
+            "cells": [_cell(results, row, figure) for figure in results.figures],
             "minutes": row.minutes,
             "step_ms": row.step_ms,
             "memory_gb": row.memory_gb,
         }
         for row in results.rows
     ]
+
+
+def _cell(results: Results, row: Row, figure: Figure) -> dict[str, Any]:
+    return {
+        "interval": row.figures.get(figure.name),
+        "difference": row.differences.get(figure.name),
+        "drawn": figure.drawn,
+        "reference": results.settings.reference(figure.task) == row.variant,
+    }

@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from kfer.comparison.drawing import COLOURS, Panel, as_rows, look, plot_epochs, write_value
+from kfer.study import words
 from kfer.study.figures import Figure
 from kfer.study.results import Results, Row
 
-#: A variant that learns the task alone, and one that learns it with others.
-_ALONE, _TOGETHER = ("orange", "s"), ("blue", "o")
+#: The variant that others are compared with, and the others.
+_REFERENCE, _OTHER = ("orange", "s"), ("blue", "o")
 
 
 def figures(results: Results) -> list[Panel]:
@@ -56,20 +57,20 @@ def _reading(results: Results, figure: Figure) -> str:
         if several
         else f"A mark and its 95% interval over test {figure.drawn}."
     )
-    alone = results.settings.alone(figure.task)
-    return text + (f" Square and dashed line: the task alone ({alone})." if alone else "")
+    name, what = results.settings.reference(figure.task), words.reference(results.settings)
+    return text + (f" Square and dashed line: {what} ({name})." if name else "")
 
 
 def _figure(results: Results, figure: Figure) -> Callable[[Axes], None]:
-    alone = results.settings.alone(figure.task)
+    reference = results.settings.reference(figure.task)
 
     def draw(axes: Axes) -> None:
         rows = [row for row in results.rows if figure.name in row.figures]
         for index, row in enumerate(rows):
             interval = row.figures[figure.name]
-            hue, marker = _ALONE if row.variant == alone else _TOGETHER
+            hue, marker = _REFERENCE if row.variant == reference else _OTHER
             colour = COLOURS[hue]
-            if row.variant == alone:
+            if row.variant == reference:
                 axes.axvline(interval.value, color=colour, linestyle="--", linewidth=1, zorder=0)
             axes.plot([interval.low, interval.high], [index, index], color=colour, linewidth=2)
             axes.plot([interval.value], [index], marker=marker, markersize=7, color=colour)

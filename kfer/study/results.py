@@ -61,13 +61,13 @@ class FinishedRun(Run):
     memory_gb: float | None
 
 
-#: Of each seed, the run that learns a task alone and another one.
+#: Of each seed, the run that others are compared with and another one.
 _BySeed = Sequence[tuple[FinishedRun, FinishedRun]]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A variant's figure less that of the one that learns the task alone, with the same seeds.
+    """A variant's figure less that of the one that it is compared with, with the same seeds.
 
     Attributes:
         over_examples: The mean over seeds, with its paired interval over test images or pairs.
@@ -95,7 +95,7 @@ class Row:
         runs: The finished ones, seed by seed; at least one.
         figures: By name: of one seed with the interval over test images or pairs, of several their
             mean with Student's t interval, as far as it lies in [0, 1].
-        differences: By the figure's name, where another variant that finished learns the task alone.
+        differences: By the figure's name, where the variant that others are compared with finished.
     """
 
     variant: str
@@ -286,10 +286,10 @@ def _differences(
 ) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
     for task, compare in ((spec.EXPRESSION, _by_expressions), (spec.IDENTITY, _by_pairs)):
-        alone = settings.alone(task)
-        if alone is None or alone == name or alone not in finished:
+        reference = settings.reference(task)
+        if reference is None or reference == name or reference not in finished:
             continue
-        before = {run.seed: run for run in finished[alone]}
+        before = {run.seed: run for run in finished[reference]}
         both = [(before[run.seed], run) for run in finished[name] if run.seed in before]
         intervals = compare(both, settings.resamples)
         for figure in FIGURES:

@@ -1,4 +1,4 @@
-"""What a study of multi-task learning can be told."""
+"""What a study can be told, of multi-task learning or of anything else that settings change."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -34,6 +34,8 @@ class StudySettings:
             learns a task alone is what others are compared with in that task.
         seeds: Each variant is trained once with each, in place of the base's `training.seed`.
         resamples: How often test images and pairs are drawn for the intervals of differences.
+        baseline: The variant that others are compared with instead, in each task that it learns; "" for
+            none.
     """
 
     name: str
@@ -41,6 +43,7 @@ class StudySettings:
     variants: Mapping[str, Mapping[str, str]]
     seeds: tuple[int, ...] = (0,)
     resamples: int = 2000
+    baseline: str = ""
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
@@ -62,6 +65,11 @@ class StudySettings:
                 )
         for name in self.variants:
             self._check_variant(name)
+        if self.baseline and self.baseline not in self.variants:
+            raise ValueError(
+                f"baseline must be one of the variants, {', '.join(self.variants)}, or empty; got "
+                f"{self.baseline!r}"
+            )
 
     def _check_tasks(self) -> None:
         tasks = self.base.tasks
@@ -107,8 +115,10 @@ class StudySettings:
         """The tasks that a variant learns."""
         return tuple(active(self.variant(name, self.seeds[0]).tasks))
 
-    def alone(self, task: str) -> str | None:
-        """The first variant that learns this task and no other; None where there is none."""
+    def reference(self, task: str) -> str | None:
+        """The variant that others are compared with in a task; None where there is none."""
+        if self.baseline:
+            return self.baseline if task in self.learned(self.baseline) else None
         return next((name for name in self.variants if self.learned(name) == (task,)), None)
 
 

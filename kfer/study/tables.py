@@ -16,8 +16,9 @@ def write(results: Results, output_dir: Path) -> list[Path]:
     "runs.csv" has a row a variant and seed: shares lie in [0, 1], `_low` and `_high` are the ends of
     95 % intervals over test images or pairs. "summary.csv" has a row a variant: the mean of its seeds
     with Student's t interval (of one seed, as in "runs.csv"), and `_difference` to the variant that
-    learns the task alone, with paired intervals over test images or pairs and, of several seeds,
-    `_over_seeds`. "epochs.csv" has a row an epoch, with the columns of the pipeline's "history.csv".
+    learns the task alone or is the baseline, with paired intervals over test images or pairs and, of
+    several seeds, `_over_seeds`. "epochs.csv" has a row an epoch, with the columns of the pipeline's
+    "history.csv".
 
     Args:
         results: What to write.

@@ -3,9 +3,9 @@
 from kfer import spec
 from kfer.comparison.words import counted, listed
 from kfer.metrics import Interval
-from kfer.study.figures import Figure
+from kfer.study.figures import FIGURES, Figure
 from kfer.study.results import Difference, Results, Row
-from kfer.study.settings import FALSE_ACCEPT_RATE
+from kfer.study.settings import FALSE_ACCEPT_RATE, StudySettings
 
 #: People of the test split below which intervals are called rough.
 _FEW_PEOPLE = 30
@@ -14,7 +14,7 @@ _FEW_PEOPLE = 30
 def compared(results: Results) -> str:
     """What was compared with what."""
     settings, base = results.settings, results.settings.base
-    sources = listed([source.dataset for source in base.data.sources])
+    sources = listed(list(dict.fromkeys(source.dataset for source in base.data.sources)))
     text = (
         f"{counted(len(settings.variants), 'variant')} of one network on {sources}: "
         f"{base.model.backbone}, {base.data.image_size} x {base.data.image_size} px in "
@@ -27,14 +27,34 @@ def compared(results: Results) -> str:
     if results.examples:
         counts = results.examples.num_examples
         best = f"as it was when {base.training.stop_metric} was best"
+        images = f"{counts[spec.TRAIN]:,} images"
         text += (
-            f" Trained on {counts[spec.TRAIN]:,} images; each network was judged once, "
+            f" The sources have {images} to train on together"
+            if _weigh_sources(settings)
+            else f" Trained on {images}"
+        )
+        text += (
+            "; each network was judged once, "
             f"{best if base.training.keep_best else 'after its last epoch'}, on {counts[spec.TEST]:,} "
             "images of the test split"
         )
         pairs = results.examples.num_pairs
-        text += f" and {pairs:,} verification pairs." if pairs else " and pairs made of them."
+        if spec.IDENTITY in base.tasks:
+            text += f" and {pairs:,} verification pairs" if pairs else " and pairs made of them"
+        text += "."
     return text
+
+
+def reference(settings: StudySettings) -> str:
+    """What the variant is that others are compared with."""
+    return "the baseline" if settings.baseline else "the task alone"
+
+
+def drawn(settings: StudySettings) -> str:
+    """What intervals are over that are not over seeds."""
+    return " or ".join(
+        dict.fromkeys(figure.drawn for figure in FIGURES if figure.task in settings.base.tasks)
+    )
 
 
 def outcome(results: Results) -> list[str]:
@@ -47,11 +67,12 @@ def outcome(results: Results) -> list[str]:
 def caveats(results: Results) -> list[str]:
     """What the figures do not say."""
     settings, examples = results.settings, results.examples
+    have_pairs, images_or_pairs = spec.IDENTITY in settings.base.tasks, drawn(settings)
     texts = []
     if len(settings.seeds) == 1:
         texts.append(
-            "One seed each. An interval over test images or pairs says how much hangs on their choice; "
-            "the luck of a seed (weights, order, augmentation) comes on top, also in differences."
+            f"One seed each. An interval over test {images_or_pairs} says how much hangs on their "
+            "choice; the luck of a seed (weights, order, augmentation) comes on top, also in differences."
         )
     else:
         texts.append(
@@ -65,10 +86,20 @@ def caveats(results: Results) -> list[str]:
             f"There are {compared} differences, each with a 95% interval of its own: where none were "
             "real, up to one in twenty would still be called more than chance."
         )
-    texts.append(
-        "Learning rate, epochs and the weights that methods start from were chosen once for all "
-        "variants: another choice may suit another method better."
+    several = any(len(settings.learned(name)) > 1 for name in settings.variants)
+    chosen = (
+        "Learning rate, epochs and the weights that methods start from"
+        if several
+        else "Learning rate and epochs"
     )
+    texts.append(
+        f"{chosen} were chosen once for all variants: another choice may suit another variant better."
+    )
+    if _weigh_sources(settings):
+        texts.append(
+            "Variants give sources other shares of a batch, and an epoch has as many batches in all, by "
+            "the images of all sources: where one has a smaller share, the others' come more often."
+        )
     if examples and 0 < examples.num_impostors * FALSE_ACCEPT_RATE < 10:
         allowed = int(examples.num_impostors * FALSE_ACCEPT_RATE)
         texts.append(
@@ -76,11 +107,15 @@ def caveats(results: Results) -> list[str]:
             f"{examples.num_impostors:,} impostor pairs, which is few: that figure is rough."
         )
     if examples and 0 < examples.num_test_people < _FEW_PEOPLE:
-        texts.append(
-            f"The test split has {examples.num_test_people} people. Their images are drawn together, and "
-            "pairs share them, which intervals over pairs do not see: from so few people both are rough."
+        rough = (
+            ", and pairs share them, which intervals over pairs do not see: from so few people both are "
+            "rough."
+            if have_pairs
+            else ": from so few people intervals are rough."
         )
-    if examples and examples.test_people_are_trained_on and not examples.num_pairs:
+        people = f"The test split has {examples.num_test_people} people."
+        texts.append(f"{people} Their images are drawn together{rough}")
+    if have_pairs and examples and examples.test_people_are_trained_on and not examples.num_pairs:
         texts.append(
             "People of the test split are in the training split too: verification is of other images of "
             "known people, which is easier than of strangers."
@@ -102,26 +137,30 @@ def points(interval: Interval) -> str:
 
 
 def _outcome(results: Results, figure: Figure) -> str:
-    alone = results.settings.alone(figure.task)
+    named = results.settings.reference(figure.task)
     rows = [row for row in results.rows if figure.name in row.figures]
-    single = next((row for row in rows if row.variant == alone), None)
+    compared_with = next((row for row in rows if row.variant == named), None)
     title = figure.title[0].upper() + figure.title[1:]
-    if single is None:
+    if compared_with is None:
         ranked = sorted(rows, key=lambda row: -row.figures[figure.name].value)
         return f"{title}: {listed([_figure(row, figure) for row in ranked])}."
-    text = f"{title} of the task alone: {_figure(single, figure)}. "
+    text = f"{title} of {reference(results.settings)}: {_figure(compared_with, figure)}. "
+    which = "" if results.settings.baseline else " that learn it with another task"
     others: list[tuple[Row, Difference]] = [
         (row, row.differences[figure.name]) for row in rows if figure.name in row.differences
     ]
     if not others:
-        return text + "No variant that learns it with another task has finished."
+        return f"{text}None of the other variants{which} has finished."
     better, worse = (sum(told.sign == sign for _, told in others) for sign in (1, -1))
     highest, told = max(others, key=lambda other: other[1].over_examples.value)
-    which = "It differs" if len(others) == 1 else f"The highest, {highest.variant}, differs"
+    differs = f"differs by {points(told.over_examples)}"
+    if len(others) == 1:
+        sure = "which is more than chance explains" if told.sign else "which chance may explain"
+        return f"{text}{highest.variant} {differs}, {sure}."
     return (
-        f"{text}Of {counted(len(others), 'variant')} that learn it with another task, "
+        f"{text}Of {len(others)} other variants{which}, "
         f"{better} {'is' if better == 1 else 'are'} better and {worse} {'is' if worse == 1 else 'are'} "
-        f"worse by more than chance explains. {which} by {points(told.over_examples)}."
+        f"worse by more than chance explains. The highest, {highest.variant}, {differs}."
     )
 
 
@@ -136,6 +175,11 @@ def _have_same_batches(results: Results) -> bool:
         name.startswith("training.weighting") or (name.startswith("tasks.") and name.endswith(".weight"))
         for name in changed
     )
+
+
+def _weigh_sources(settings: StudySettings) -> bool:
+    # Of the data, a variant may change nothing else.
+    return any(name.startswith("data.") for changes in settings.variants.values() for name in changes)
 
 
 def _points(value: float) -> str:

@@ -67,6 +67,27 @@ def make_study() -> Callable[..., StudySettings]:
     return make_settings
 
 
+def make_two_sources() -> StudySettings:
+    """Expressions alone, learnt with and without drawn faces of a second source."""
+    study = make_settings()
+    (source,) = study.base.data.sources
+    people = {**source.arguments, "num_identities": 3, "examples_per_identity": 14, "seed": 1}
+    second = dataclasses.replace(source, weight=1, arguments=people, splits={"train": "train"})
+    first = dataclasses.replace(source, weight=1, arguments={**source.arguments, "seed": 0})
+    base = dataclasses.replace(
+        study.base,
+        tasks={"expression": study.base.tasks["expression"]},
+        data=dataclasses.replace(study.base.data, sources=(first, second)),
+    )
+    variants = {"real": {"data.sources.1.weight": "0"}, "mixed": {"data.sources.1.weight": "1"}}
+    return make_settings(base=base, variants=variants, seeds=(0, 1), baseline="real")
+
+
+@pytest.fixture
+def two_sources() -> StudySettings:
+    return make_two_sources()
+
+
 @pytest.fixture
 def settings() -> StudySettings:
     """What `write_run` writes the results of."""

@@ -95,6 +95,16 @@ def test_a_figure_that_one_lacks_has_no_difference(tmp_path: Path, settings, wri
     assert "expression_macro_f1" not in fixed.differences and "expression_macro_f1" not in fixed.figures
 
 
+def test_a_baseline_is_what_others_are_compared_with(tmp_path: Path, settings, write_study):
+    write_study(tmp_path)
+    found = results.collect(dataclasses.replace(settings, baseline="fixed"), tmp_path)
+    fixed, single = row_of(found, "fixed"), row_of(found, "expression_only")
+    assert fixed.differences == {}
+    expected = single.figures["expression_accuracy"].value - fixed.figures["expression_accuracy"].value
+    assert single.differences["expression_accuracy"].over_examples.value == pytest.approx(expected)
+    assert set(row_of(found, "identity_only").differences) == {"verification_accuracy", "tar_at_far_0.01"}
+
+
 def interval(low: float, high: float) -> metrics.Interval:
     return metrics.Interval((low + high) / 2, low, high)
 

@@ -16,6 +16,10 @@ VOTES = {"expression": TaskSettings("soft_classes", names=("a", "b"), feature="v
         ({"resamples": 0}, "resamples must be at least 1; got 0"),
         ({"variants": {}}, "variants must name at least one; got none"),
         ({"variants": {"a/b": {}}}, "since they name folders; got 'a/b'"),
+        (
+            {"baseline": "fixd"},
+            "one of the variants, expression_only, .*uncertainty, or empty; got 'fixd'",
+        ),
         ({"name": "a b"}, "since they name folders; got 'a b'"),
         ({"base": {"tuning": TuningSettings(trials=2)}}, r"base\.tuning\.trials must be 0.*got 2"),
         ({"base": {"tasks": ACTION_UNITS}}, "must have expression or identity.*got units"),
@@ -65,12 +69,27 @@ def test_a_variant_may_change_a_sources_share_of_the_batches(make_study):
     assert study.variant("one", 0).data.sources[0].weight == 2
 
 
+def test_a_variant_without_a_source_leaves_weights_to_the_others(make_study):
+    # Without any, the examples of all sources would be mixed.
+    with pytest.raises(
+        ValueError, match=r"variants\.one: data\.sources\.0\.weight: weight must be above 0"
+    ):
+        make_study(variants={"one": {"data.sources.0.weight": "0"}})
+
+
 def test_who_learns_a_task_alone_is_found(make_study):
     study = make_study()
     assert study.learned("fixed") == ("expression", "identity")
-    assert study.alone("expression") == "expression_only"
-    assert study.alone("identity") == "identity_only"
-    assert make_study(variants={"fixed": {}}).alone("expression") is None
+    assert study.reference("expression") == "expression_only"
+    assert study.reference("identity") == "identity_only"
+    assert make_study(variants={"fixed": {}}).reference("expression") is None
+
+
+def test_a_baseline_is_what_others_are_compared_with_in_the_tasks_that_it_learns(make_study):
+    study = make_study(baseline="fixed")
+    assert study.reference("expression") == study.reference("identity") == "fixed"
+    study = make_study(baseline="identity_only")
+    assert study.reference("expression") is None and study.reference("identity") == "identity_only"
 
 
 def test_settings_are_overridden_by_name(make_study):

@@ -17,8 +17,11 @@ from html_page import Page, words
 
 from kfer.comparison import runs
 from kfer.pipeline import config
+from kfer.pipeline.artifacts import TransformedExamples
+from kfer.pipeline.components.learning import Learning
 from kfer.pipeline.metadata import MetadataStore
 from kfer.processes import Ending
+from kfer.settings import AugmentationSettings
 from kfer.study import StudySettings, study, variant
 from kfer.study import __main__ as command
 
@@ -40,7 +43,7 @@ def test_the_page_says_what_was_found(tmp_path: Path, settings, write_study):
             told = difference.over_examples
             ends = f"{points(told.low)} to {points(told.high)}"
             assert f"{points(told.value)} points {ends}" in said
-    assert "Of 2 variants that learn it with another task" in said
+    assert "Of 2 other variants that learn it with another task" in said
     assert "--tasks.identity.weight 0" in said and "python -m kfer.study toy.py" in said
     assert "base.training.batch_size" in said and "over seeds" not in said
     assert re.search(r"tensorflow 2\.\d+\.\d+, keras 3\.", said)
@@ -86,6 +89,15 @@ def test_seeds_have_intervals_of_both_kinds(tmp_path: Path, settings, write_stud
     assert "Means over seeds with 95% intervals" in said
 
 
+def test_the_page_names_the_baseline(tmp_path: Path, settings, write_study):
+    write_study(tmp_path)
+    study.report(dataclasses.replace(settings, baseline="fixed"), tmp_path, "command")
+    said = words(tmp_path / study.PAGE)
+    assert "toy: variants compared" in said and "task alone" not in said
+    assert "points more or less than the baseline, fixed, on the same images or pairs" in said
+    assert "Square and dashed line: the baseline (fixed)." in said
+
+
 def test_a_failed_run_is_on_the_page_with_its_reason(tmp_path: Path, settings, write_study):
     write_study(tmp_path)
     failed = runs.folder(tmp_path, "fixed", 0)
@@ -94,7 +106,7 @@ def test_a_failed_run_is_on_the_page_with_its_reason(tmp_path: Path, settings, w
     study.report(settings, tmp_path, "command")
     said = words(tmp_path / study.PAGE)
     assert "fixed, seed 0: failed (ComponentError: Trainer failed: the loss is nan)" in said
-    assert "Of 1 variant that" in said
+    assert "uncertainty differs by" in said
 
 
 def test_a_study_without_any_result_has_a_page(tmp_path: Path, settings):
@@ -226,7 +238,7 @@ def test_the_studies_of_the_project_can_be_read():
     assert sorted(found) == ["multitask_study", "multitask_study_cmu"]
     for name, settings in found.items():
         assert settings.name == name
-        assert settings.alone("expression") and settings.alone("identity")
+        assert settings.reference("expression") and settings.reference("identity")
 
 
 TOY = """
@@ -242,6 +254,41 @@ settings = make_settings(
     }}
 )
 """
+
+
+TWO_SOURCES = """
+import sys
+sys.path.insert(0, {folder!r})
+from conftest import make_two_sources
+
+settings = make_two_sources()
+"""
+
+
+@pytest.mark.slow
+def test_a_study_of_a_second_source(tmp_path: Path, two_sources):
+    file, out = tmp_path / "toy.py", tmp_path / "out"
+    file.write_text(TWO_SOURCES.format(folder=str(Path(__file__).parent)))
+    assert command.main([str(file), "--output-dir", str(out)]) == 0
+    (folder,) = (out / "pipeline/Transform/transformed_examples").glob("[0-9]*")
+    examples = TransformedExamples(folder)
+    still, steps, shares = AugmentationSettings(0, 0, 0, 0, 0, 0, 0), {}, {}
+    for name in two_sources.variants:
+        chosen = two_sources.variant(name, 0)
+        learning = Learning(examples, chosen.data, still, chosen.model, chosen.tasks)
+        steps[name] = learning.steps_per_epoch(chosen.training)
+        decoded = learning.examples
+        second = {image.tobytes() for image in decoded.images[decoded.source == 1]}
+        batches = learning.batches(chosen.training)(0).take(steps[name])
+        seen = [image.astype(np.uint8).tobytes() for images, _ in batches for image in images.numpy()]
+        shares[name] = np.mean([image in second for image in seen])
+    assert shares == {"real": 0, "mixed": 0.5}
+    assert steps["real"] == steps["mixed"] == -(-len(decoded) // 16)
+    with (out / "summary.csv").open(newline="") as table:
+        rows = {row["variant"]: row for row in csv.DictReader(table)}
+    expected = float(rows["mixed"]["expression_accuracy"]) - float(rows["real"]["expression_accuracy"])
+    assert float(rows["mixed"]["expression_accuracy_difference"]) == pytest.approx(expected)
+    assert "the baseline, real" in words(out / study.PAGE)
 
 
 @pytest.mark.slow

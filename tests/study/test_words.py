@@ -39,7 +39,9 @@ def test_the_outcome_names_what_is_more_than_chance(found):
     expression, identity = words.outcome(found)
     single = found.rows[0].figures["expression_accuracy"].value
     assert expression.startswith(f"Expression accuracy of the task alone: expression_only {single:.1%} (")
-    assert "Of 2 variants that learn it with another task, 1 is better and 0 are worse" in expression
+    assert (
+        "Of 2 other variants that learn it with another task, 1 is better and 0 are worse" in expression
+    )
     highest = found.rows[2].differences["expression_accuracy"].over_examples
     assert f"The highest, fixed, differs by {words.points(highest)}." in expression
     assert "0 are better and 1 is worse by more than chance explains" in identity
@@ -56,6 +58,35 @@ def test_without_the_task_alone_variants_are_ranked(tmp_path: Path, settings, wr
     assert fixed > uncertainty
     assert expression.startswith(f"Expression accuracy: fixed {fixed:.1%} (")
     assert f" and uncertainty {uncertainty:.1%} (" in expression
+
+
+def test_a_baseline_is_named_for_what_it_is(tmp_path: Path, settings, write_study):
+    write_study(tmp_path)
+    chosen = dataclasses.replace(settings, baseline="fixed")
+    expression, identity = words.outcome(results.collect(chosen, tmp_path))
+    assert expression.startswith("Expression accuracy of the baseline: fixed ")
+    assert "Of 2 other variants, 0 are better and 2 are worse by more than chance" in expression
+    assert "task" not in expression and "task" not in identity
+    for name in ("expression_only", "identity_only"):
+        (runs.folder(tmp_path, name, 0) / runs.RESULT).unlink()
+    found = results.collect(chosen, tmp_path)
+    expression, _ = words.outcome(found)
+    difference = found.rows[1].differences["expression_accuracy"].over_examples
+    assert expression.endswith(
+        f". uncertainty differs by {words.points(difference)}, which is more than chance explains."
+    )
+    (runs.folder(tmp_path, "uncertainty", 0) / runs.RESULT).unlink()
+    expression, _ = words.outcome(results.collect(chosen, tmp_path))
+    assert expression.endswith("). None of the other variants has finished.")
+
+
+def test_sources_of_other_weights_and_no_pairs_are_told(two_sources, tmp_path: Path):
+    found = results.collect(two_sources, tmp_path)
+    assert "2 variants of one network on synthetic: compact" in words.compared(found)
+    said = " ".join(words.caveats(found))
+    assert "Variants give sources other shares of a batch" in said
+    assert "Learning rate and epochs were chosen once" in said and "pairs" not in said
+    assert words.drawn(two_sources) == "images"
 
 
 def test_nothing_finished_is_said(tmp_path: Path, settings):
