@@ -7,6 +7,7 @@ import numpy as np
 
 from kfer import metrics, spec
 from kfer.metrics import Figures, Interval, bootstrap
+from kfer.study import recalls
 from kfer.study.settings import FALSE_ACCEPT_RATE
 
 _SEED = 0
@@ -47,7 +48,9 @@ class Pairs:
 def of_expressions(
     first: Sequence[Expressions], second: Sequence[Expressions], resamples: int
 ) -> dict[str, Interval]:
-    """Returns the second's figures less the first's, "accuracy" and "macro_f1", with 95 % intervals.
+    """Returns the second's figures less the first's, with 95 % intervals over images.
+
+    They are "accuracy", "macro_f1" and, of each class that has images, "recall_0" and so on.
 
     Each draw of the test images counts for all networks alike, which makes the interval narrower the
     more their errors are the same. Images of one person are drawn together, others each alone.
@@ -65,10 +68,7 @@ def of_expressions(
         _check_alike("images", (one.labels, one.people), (other.labels, other.people))
     unknown = one.people == spec.MISSING_LABEL
     groups = np.where(unknown, -1 - np.arange(len(one.people)), one.people)
-    own, others = (
-        [metrics.class_figures(said.labels, said.predictions, said.num_classes) for said in networks]
-        for networks in (first, second)
-    )
+    own, others = ([_of_expressions(said) for said in networks] for networks in (first, second))
     return bootstrap.intervals(_less(own, others), len(one.labels), resamples, _SEED, groups)
 
 
@@ -98,14 +98,24 @@ def of_pairs(first: Sequence[Pairs], second: Sequence[Pairs], resamples: int) ->
     return bootstrap.intervals(_less(own, others), len(one.same), resamples, _SEED, strata=one.same)
 
 
+def _of_expressions(said: Expressions) -> Figures:
+    told = (said.labels, said.predictions, said.num_classes)
+    whole, each = metrics.class_figures(*told), recalls.of_resamples(*told)
+    return lambda counts: {**whole(counts), **each(counts)}
+
+
 def _less(first: Sequence[Figures], second: Sequence[Figures]) -> Figures:
     """What gives, of resamples, the mean of the second's figures less that of the first's."""
 
     def figures(counts: np.ndarray) -> dict[str, np.ndarray]:
         own, others = ([one(counts) for one in networks] for networks in (first, second))
+        # Rounded, for means over seeds that are equal may differ in their last bit, which has a sign.
         return {
-            name: np.mean([figure[name] for figure in others], axis=0)
-            - np.mean([figure[name] for figure in own], axis=0)
+            name: np.round(
+                np.mean([figure[name] for figure in others], axis=0)
+                - np.mean([figure[name] for figure in own], axis=0),
+                12,
+            )
             for name in own[0]
         }
 

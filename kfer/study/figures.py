@@ -13,7 +13,8 @@ class Figure:
     Attributes:
         name: Its column in tables.
         task: Whose it is.
-        key: Its name among the intervals of the Evaluator's report of the task.
+        key: Its name among the intervals of differences, and of the Evaluator's report of the task where
+            that has it.
         title: Its words.
     """
 
@@ -29,6 +30,7 @@ class Figure:
 
 
 _TAR = f"tar_at_far_{FALSE_ACCEPT_RATE:g}"
+#: Those of every study, which the Evaluator reports; `kfer.study.recalls` has further ones.
 FIGURES = (
     Figure("expression_accuracy", spec.EXPRESSION, "accuracy", "expression accuracy"),
     Figure("expression_macro_f1", spec.EXPRESSION, "macro_f1", "expression macro F1"),

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from kfer import spec
 from kfer.comparison import provenance
 from kfer.comparison.drawing import on_page
 from kfer.pipeline.report import templates
 from kfer.settings import dotted
-from kfer.study import plots, tables, words
+from kfer.study import plots, recalls, tables, words
 from kfer.study.figures import Figure
 from kfer.study.results import FinishedRun, Results, Row
 
@@ -35,6 +36,7 @@ def render(results: Results, command: str) -> str:
         missing=[run for run in results.runs if not isinstance(run, FinishedRun)],
         titles=[figure.title for figure in results.figures],
         rows=_rows(results),
+        recalls=_recalls(results),
         many_seeds=len(settings.seeds) > 1,
         compared=any(settings.reference(figure.task) for figure in results.figures),
         baseline=settings.baseline,
@@ -63,6 +65,29 @@ def _rows(results: Results) -> list[dict[str, Any]]:
         }
         for row in results.rows
     ]
+
+
+def _recalls(results: Results) -> dict[str, Any]:
+    """Of the variants that learn expressions, each expression's cells, where the test split has it."""
+    rows = [row for row in results.rows if any(one.name in row.figures for one in results.recalls)]
+    said = next((run.expressions for row in rows for run in row.runs if run.expressions), None)
+    if said is None:
+        return {}
+    names = results.settings.base.tasks[spec.EXPRESSION].names
+    figures = enumerate(zip(names, recalls.figures(results.settings), strict=True))
+    return {
+        "variants": [row.variant for row in rows],
+        "exact": any(len(row.runs) == 1 for row in rows),
+        "expressions": [
+            {
+                "name": name,
+                "images": int((said.labels == index).sum()),
+                "cells": [_cell(results, row, figure) for row in rows],
+            }
+            for index, (name, figure) in figures
+            if figure in results.recalls
+        ],
+    }
 
 
 def _cell(results: Results, row: Row, figure: Figure) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kfer import spec
 from kfer.comparison import runs
 from kfer.comparison.statistics import over_seeds
 from kfer.metrics import Interval
-from kfer.study import differences, variant
+from kfer.study import differences, recalls, variant
 from kfer.study.differences import Expressions, Pairs
 from kfer.study.figures import FIGURES, Figure
 from kfer.study.settings import StudySettings
@@ -156,8 +156,16 @@ class Results:
 
     @property
     def figures(self) -> list[Figure]:
-        """Those that any variant has."""
-        return [figure for figure in FIGURES if any(figure.name in row.figures for row in self.rows)]
+        """Those that any variant has, but for the recalls."""
+        return self._found(FIGURES)
+
+    @property
+    def recalls(self) -> list[Figure]:
+        """Of each expression that the test split has, where any variant learns them."""
+        return self._found(recalls.figures(self.settings))
+
+    def _found(self, figures: Sequence[Figure]) -> list[Figure]:
+        return [figure for figure in figures if any(figure.name in row.figures for row in self.rows)]
 
 
 def collect(settings: StudySettings, output_dir: Path) -> Results:
@@ -216,7 +224,7 @@ def _run(settings: StudySettings, name: str, seed: int, output_dir: Path) -> tup
         seed,
         "finished",
         "",
-        _figures(evaluation["tasks"]),
+        _figures(evaluation["tasks"]) | _recalls(settings, expressions),
         expressions,
         pairs,
         history,
@@ -237,6 +245,13 @@ def _figures(tasks: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Interva
             ends = (np.nan if interval[end] is None else interval[end] for end in ("low", "high"))
             found[figure.name] = Interval(interval["value"], *ends)
     return found
+
+
+def _recalls(settings: StudySettings, said: Expressions | None) -> dict[str, Interval]:
+    if said is None:
+        return {}
+    found = recalls.intervals(said.labels, said.predictions, said.num_classes)
+    return {figure.name: found[figure.key] for figure in recalls.figures(settings) if figure.key in found}
 
 
 def _expressions(
@@ -292,7 +307,7 @@ def _differences(
         before = {run.seed: run for run in finished[reference]}
         both = [(before[run.seed], run) for run in finished[name] if run.seed in before]
         intervals = compare(both, settings.resamples)
-        for figure in FIGURES:
+        for figure in (*FIGURES, *recalls.figures(settings)):
             told = all(figure.name in run.figures for runs_of_seed in both for run in runs_of_seed)
             if figure.task == task and figure.key in intervals and told:
                 each = [

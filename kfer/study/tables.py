@@ -6,6 +6,7 @@ from typing import Any
 
 from kfer.files import write_csv
 from kfer.metrics import Interval
+from kfer.study import recalls
 from kfer.study.figures import FIGURES, Figure
 from kfer.study.results import FinishedRun, Results, Row, Run
 
@@ -51,7 +52,7 @@ def run_row(results: Results, run: Run) -> dict[str, Any]:
         "settings": changes(results.settings.variants[run.variant]),
     }
     figures = run.figures if isinstance(run, FinishedRun) else {}
-    for figure in FIGURES:
+    for figure in _every(results):
         row |= _columns(figure.name, figures.get(figure.name))
     if isinstance(run, FinishedRun):
         row |= {
@@ -72,7 +73,7 @@ def summary_row(results: Results, row: Row) -> dict[str, Any]:
         "seeds": len(row.runs),
         "intervals": "over seeds" if len(row.runs) > 1 else "over test images or pairs",
     }
-    for figure in FIGURES:
+    for figure in _every(results):
         cells |= _columns(figure.name, row.figures.get(figure.name))
         name, told = f"{figure.name}_difference", row.differences.get(figure.name)
         cells |= _columns(name, told.over_examples if told else None)
@@ -108,6 +109,10 @@ def console(results: Results) -> list[Sequence[str]]:
 def changes(variant: Mapping[str, str]) -> str:
     """A variant's settings as options of the pipeline's command line."""
     return " ".join(f"--{name} {value}" for name, value in variant.items())
+
+
+def _every(results: Results) -> tuple[Figure, ...]:
+    return (*FIGURES, *recalls.figures(results.settings))
 
 
 def _console_cells(row: Row, figure: Figure) -> tuple[str, str]:

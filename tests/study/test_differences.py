@@ -8,6 +8,8 @@ from kfer.study import differences
 from kfer.study.differences import Expressions, Pairs
 
 NOBODY = np.full(400, -1)
+#: What one network is wrong about, and what another.
+WRONG = ([0, 1, 2, 8], [0, 8, 9])
 
 
 def expressions(right: np.ndarray, people: np.ndarray = NOBODY) -> Expressions:
@@ -65,6 +67,29 @@ def test_several_seeds_count_by_their_mean():
     low, middle, high = (expressions(np.arange(400) < right) for right in (100, 200, 300))
     found = differences.of_expressions([low, high], [middle, high], 50)
     assert found["accuracy"].value == pytest.approx((0.5 + 0.75) / 2 - (0.25 + 0.75) / 2)
+
+
+def test_a_recall_differs_by_what_its_class_is_told_right_more_often():
+    labels = np.array([0] * 8 + [1] * 4)
+    first, second = (np.where(np.isin(np.arange(12), wrong), 1 - labels, labels) for wrong in WRONG)
+    told = [Expressions(labels, said, NOBODY[:12], 3) for said in (first, second)]
+    found = differences.of_expressions(told[:1], told[1:], 2000)
+    # Of eight 5 and then 7, of four 3 and then 2; the third has no image.
+    assert found["recall_0"].value == pytest.approx(2 / 8)
+    assert found["recall_1"].value == pytest.approx(-1 / 4)
+    assert found["accuracy"].value == pytest.approx(1 / 12)
+    assert "recall_2" not in found
+    # The second is right about all that the first is, of 0, and wrong about all of 1 that it is not.
+    assert found["recall_0"].low == 0 < found["recall_0"].high < 1
+    assert -1 < found["recall_1"].low < 0 == found["recall_1"].high
+
+
+def test_equal_means_of_seeds_have_no_sign():
+    # (0.1 + 0.7) / 2 and (0.2 + 0.6) / 2 are not the same number in binary.
+    first, second = (
+        [expressions(np.arange(20) < 2 * right) for right in counts] for counts in ((1, 7), (2, 6))
+    )
+    assert differences.of_expressions(first, second, 50)["accuracy"].value == 0.0
 
 
 def test_pairs_have_accuracy_and_true_accepts_of_both():

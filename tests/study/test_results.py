@@ -105,6 +105,44 @@ def test_a_baseline_is_what_others_are_compared_with(tmp_path: Path, settings, w
     assert set(row_of(found, "identity_only").differences) == {"verification_accuracy", "tar_at_far_0.01"}
 
 
+def test_recalls_have_intervals_and_differences_as_accuracy_has_them(
+    tmp_path: Path, settings, write_study
+):
+    write_study(tmp_path, 0, 1)
+    found = results.collect(dataclasses.replace(settings, seeds=(0, 1)), tmp_path)
+    names = [f"expression_recall_{name}" for name in ("angry", "happy", "sad")]
+    assert [figure.name for figure in found.recalls] == names
+    assert not set(names) & {figure.name for figure in found.figures}
+    fixed, single = row_of(found, "fixed"), row_of(found, "expression_only")
+    for index, name in enumerate(names):
+        recalls = {row.variant: [recall(run, index) for run in row.runs] for row in (fixed, single)}
+        assert fixed.figures[name].value == pytest.approx(np.mean(recalls["fixed"]))
+        each = np.subtract(recalls["fixed"], recalls["expression_only"])
+        difference = fixed.differences[name]
+        assert difference.over_examples.value == pytest.approx(np.mean(each))
+        assert difference.over_examples.low < np.mean(each) < difference.over_examples.high
+        assert difference.over_seeds.value == pytest.approx(np.mean(each))
+    assert not set(names) & set(row_of(found, "identity_only").figures)
+
+
+def recall(run: results.FinishedRun, index: int) -> float:
+    told = run.expressions.predictions[run.expressions.labels == index]
+    return float(np.mean(told == index))
+
+
+def test_a_class_that_the_test_split_lacks_has_no_recall(tmp_path: Path, settings, write_study):
+    folder = variant.pipeline_root(tmp_path) / "Transform" / "transformed_examples" / "1"
+    write_study(tmp_path)
+    labels = np.load(folder / "Split-test" / "expression.npy")
+    np.save(folder / "Split-test" / "expression.npy", np.where(labels == 1, -1, labels))
+    found = results.collect(settings, tmp_path)
+    fixed = row_of(found, "fixed")
+    assert [figure.title for figure in found.recalls] == ["recall of angry", "recall of sad"]
+    assert "expression_recall_happy" not in fixed.differences
+    assert "expression_recall_sad" in fixed.differences
+    assert tables.summary_row(found, fixed)["expression_recall_happy"] == ""
+
+
 def interval(low: float, high: float) -> metrics.Interval:
     return metrics.Interval((low + high) / 2, low, high)
 
@@ -208,6 +246,11 @@ def test_tables_hold_the_figures(tmp_path: Path, settings, write_study):
     assert float(row["expression_accuracy_difference_over_seeds_low"]) == told.over_seeds.low
     assert "expression_accuracy_difference_over_seeds" not in row
     assert summary["expression_only"]["expression_accuracy_difference"] == ""
+    told = row_of(found, "uncertainty").differences["expression_recall_sad"]
+    assert float(row["expression_recall_sad_difference_low"]) == told.over_examples.low
+    assert float(row["expression_recall_sad_difference_over_seeds_high"]) == told.over_seeds.high
+    own = row_of(found, "fixed").runs[0].figures["expression_recall_sad"]
+    assert float(fixed["expression_recall_sad_high"]) == own.high
     epochs = [row for row in read(tmp_path / "epochs.csv") if row["variant"] == "uncertainty"]
     weights = [(row["seed"], row["epoch"], row["identity_weight"]) for row in epochs]
     assert weights == [("0", "1", "0.1"), ("0", "2", "0.2"), ("1", "1", "0.1"), ("1", "2", "0.2")]
@@ -223,6 +266,7 @@ def test_the_console_has_a_row_a_variant(tmp_path: Path, settings, write_study):
     assert list(by_name) == list(settings.variants)
     assert "not finished" in by_name["fixed"]
     own = row_of(found, "uncertainty")
+    assert not any("recall" in title for title in titles)
     accuracy, points = by_name["uncertainty"][2:4]
     assert accuracy.startswith(f"{own.figures['expression_accuracy'].value:.1%} (")
     difference = own.differences["expression_accuracy"].over_examples.value

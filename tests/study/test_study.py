@@ -89,6 +89,20 @@ def test_seeds_have_intervals_of_both_kinds(tmp_path: Path, settings, write_stud
     assert "Means over seeds with 95% intervals" in said
 
 
+def test_recalls_have_a_table_of_their_own(tmp_path: Path, settings, write_study):
+    write_study(tmp_path)
+    found = study.report(settings, tmp_path, "command")
+    table = words(tmp_path / study.PAGE).partition("Recall of each expression")[2]
+    labels = np.load(next(tmp_path.glob("pipeline/Transform/*/1/Split-test/expression.npy")))
+    assert "exact, and takes images for independent. expressionexpression_onlyfixeduncertainty" in table
+    for index, figure in enumerate(found.recalls):
+        single = found.rows[0].figures[figure.name]
+        assert (
+            f"{figure.title.removeprefix('recall of ')}{(labels == index).sum()} images "
+            f"{single.value:.1%} {single.low:.1%} to {single.high:.1%}the task alone"
+        ) in table
+
+
 def test_the_page_names_the_baseline(tmp_path: Path, settings, write_study):
     write_study(tmp_path)
     study.report(dataclasses.replace(settings, baseline="fixed"), tmp_path, "command")
@@ -286,8 +300,11 @@ def test_a_study_of_a_second_source(tmp_path: Path, two_sources):
     assert steps["real"] == steps["mixed"] == -(-len(decoded) // 16)
     with (out / "summary.csv").open(newline="") as table:
         rows = {row["variant"]: row for row in csv.DictReader(table)}
-    expected = float(rows["mixed"]["expression_accuracy"]) - float(rows["real"]["expression_accuracy"])
-    assert float(rows["mixed"]["expression_accuracy_difference"]) == pytest.approx(expected)
+    for name in two_sources.base.tasks["expression"].names:
+        column = f"expression_recall_{name}"
+        expected = float(rows["mixed"][column]) - float(rows["real"][column])
+        assert float(rows["mixed"][f"{column}_difference"]) == pytest.approx(expected)
+        assert rows["real"][f"{column}_difference"] == ""
     assert "the baseline, real" in words(out / study.PAGE)
 
 

@@ -101,7 +101,8 @@ def test_few_impostors_and_known_people_are_caveats(found):
     assert "TAR at FAR 1% hangs on the 2 most similar of 200 impostor pairs" in said
     assert "The test split has 7 people." in said
     assert "known people" not in said and "One seed each" in said
-    assert "There are 8 differences" in said
+    # Of two variants: four figures each, and the recalls of three expressions.
+    assert "There are 14 differences" in said
     many = dataclasses.replace(
         found.examples,
         num_impostors=1000,
