@@ -3,11 +3,12 @@
 Command: python -m kfer.study pipelines/dcgan_study.py --data-dir DIR
     It needs matplotlib: pip install 'kfer[plots]'. Add --report-only to see what is finished so far.
 Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
-Before: python -m kfer.generation pipelines/dcgan_fer2013.py --data-dir DIR, whose generator draws the faces.
+Before: python -m kfer.generation pipelines/dcgan_fer2013.py --data-dir DIR, whose generator draws the
+    faces.
 Test: PublicTest and PrivateTest together, used once a run, when its training has ended. The generator has
     seen none of their images.
-Fair: networks of one seed see as many images, as often. "oversampled" shows the real images of rare classes
-    more often instead.
+Fair: networks of one seed see as many images; without generated ones, each real one so much more often.
+    "oversampled" shows the real images of rare classes more often instead.
 """
 
 from kfer import spec
@@ -69,4 +70,5 @@ settings = StudySettings(
         },
     },
     seeds=(0, 1, 2),
+    baseline="without",
 )
