@@ -66,7 +66,8 @@ def test_a_generator_that_was_killed_goes_on_and_learns(folder: Path):
     figures = json.loads((output / "measures.json").read_text())
     trained, untrained = figures["trained"], figures["untrained"]
     assert trained["kid"] < untrained["kid"] / 3
-    assert trained["conditional_accuracy"]["value"] > 2 * untrained["conditional_accuracy"]["value"]
+    # A seventh by chance.
+    assert trained["conditional_accuracy"]["value"] > 0.3
     assert trained["copies"]["pixels"]["is_usual"]
     drawn = run(folder, "kfer", "generate", "--expression", "happy", "--count", "8", "--out", "faces")
     assert drawn.returncode == 0, drawn.stderr
