@@ -25,8 +25,9 @@ settings = GenerationSettings(
             sources=(
                 SourceSettings(
                     "fer2013",
-                    # Beside what the model that judges was validated with; no test image is touched.
-                    splits={"train": "train[:95%]", "validation": "train[95%:]"},
+                    # The model that judges was trained on all of train: what it has not seen is compared
+                    # with. What is left of train validates the networks of pipelines/dcgan_study.py.
+                    splits={"train": "train[:95%]", "validation": "validation"},
                 ),
             ),
         ),

@@ -105,6 +105,7 @@ def _measured(
     judged = {
         "weights": weights_digest(trained),
         "settings": files.plain(settings.measures),
+        "data": files.plain(settings.base.data),
         "judge": reader.name,
     }
     if path.exists():

@@ -104,6 +104,18 @@ def test_what_is_done_is_not_done_again(made, capsys) -> None:
     assert again["history"] == found["history"]
 
 
+def test_other_examples_are_measured_anew(made, tmp_path) -> None:
+    settings, output_dir, found = made
+    source = dataclasses.replace(
+        settings.base.data.sources[0], splits={"train": "train", "validation": "train"}
+    )
+    data = dataclasses.replace(settings.base.data, sources=(source,))
+    base = dataclasses.replace(settings.base, data=data, serving_dir=str(tmp_path))
+    again = generation.make(dataclasses.replace(settings, base=base), output_dir)
+    assert found["figures"]["trained"]["num_heldout"] == 24
+    assert again["figures"]["trained"]["num_heldout"] == 90
+
+
 def test_the_summary_is_a_table_of_generated_and_real_images(made) -> None:
     _, output_dir, found = made
     lines = generation.summary(found, output_dir).splitlines()
