@@ -3,9 +3,9 @@
 Command: python -m kfer.generation pipelines/dcgan_fer2013.py --data-dir DIR
 Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
 Before: python -m kfer.pipeline pipelines/fer2013_lfw.py --data-dir DIR, whose model judges the faces.
-Time: 80 minutes on 2 cores with bfloat16 instructions, and 3 for the figures. Memory: 1.7 GB.
-Expect: KID 0.024 (7.1 untrained), 0.70 of the faces express what they should to that model, which tells 0.56
-    of real ones right, and no copies; docs/dcgan.md has all figures and pictures.
+Time: 80 minutes on 2 cores with bfloat16 instructions, and 3 for the figures. Memory: 1.1 GB in training.
+Expect: KID 0.024 (7.1 untrained) and no copies; 0.70 of the faces express what they should to that model,
+    which tells 0.56 of real ones right. docs/dcgan.md has all figures and pictures.
 """
 
 from kfer import spec

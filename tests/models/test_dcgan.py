@@ -76,7 +76,7 @@ def test_the_score_of_an_image_depends_on_its_class():
 
 def test_spectral_normalization_bounds_kernels():
     keras.utils.set_random_seed(0)
-    judges = dcgan.discriminator(DcganSettings(**SMALL), 16, 1, CLASSES)
+    judges = dcgan.discriminator(DcganSettings(**SMALL, normalization="spectral"), 16, 1, CLASSES)
     inputs = {"images": np.zeros((2, 16, 16, 1), np.float32), **told(2, ("expression",))}
     for _ in range(30):
         judges(inputs, training=True)
