@@ -2,6 +2,8 @@
 
 Command: python -m kfer.generation pipelines/dcgan_synthetic.py
 Before: python -m kfer.pipeline, whose model judges the faces.
+Time: about 15 minutes on 2 cores with bfloat16 instructions. Memory: 1.1 GB.
+Expect: more than 0.9 of the faces express what they should; docs/dcgan.md.
 """
 
 from kfer.generation.settings import GenerationSettings, MeasureSettings
@@ -10,6 +12,6 @@ from kfer.settings import AdversarialSettings, PipelineSettings, TuningSettings
 settings = GenerationSettings(
     name="dcgan_synthetic",
     base=PipelineSettings(name="dcgan_synthetic", tuning=TuningSettings(trials=0)),
-    adversarial=AdversarialSettings(epochs=30, mixed_precision="mixed_bfloat16"),
+    adversarial=AdversarialSettings(epochs=50, mixed_precision="mixed_bfloat16"),
     measures=MeasureSettings(model="saved_models/synthetic", num_images=2000),
 )
