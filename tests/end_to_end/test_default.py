@@ -68,7 +68,8 @@ def test_a_generator_that_was_killed_goes_on_and_learns(folder: Path):
     assert trained["kid"] < untrained["kid"] / 3
     # A seventh by chance.
     assert trained["conditional_accuracy"]["value"] > 0.3
-    assert trained["copies"]["pixels"]["is_usual"]
+    # Held-out faces are of other people, so that generated ones may well be nearer to training images.
+    assert trained["copies"]["pixels"]["duplicates"]["value"] == 0
     drawn = run(folder, "kfer", "generate", "--expression", "happy", "--count", "8", "--out", "faces")
     assert drawn.returncode == 0, drawn.stderr
     with Image.open(folder / "faces" / "happy" / "0_00000.png") as image:
