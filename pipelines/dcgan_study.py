@@ -56,7 +56,7 @@ settings = StudySettings(
             ),
         ),
         augmentation=AugmentationSettings(shift=0.06, rotation=0.2, scale=0.1, contrast=0.2),
-        training=TrainingSettings(epochs=30, batch_size=64, mixed_precision="mixed_bfloat16"),
+        training=TrainingSettings(epochs=20, batch_size=64, mixed_precision="mixed_bfloat16"),
         tuning=TuningSettings(trials=0),
         evaluation=EvaluationSettings(),
     ),
