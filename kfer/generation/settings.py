@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from kfer import spec
 from kfer.settings import AdversarialSettings, DcganSettings, PipelineSettings
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, check_folder_name, check_numbers
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,7 @@ class GenerationSettings:
     measures: MeasureSettings = field(default_factory=MeasureSettings)
 
     def __post_init__(self) -> None:
-        check(
-            self.name.replace("_", "").replace("-", "").isalnum(),
-            "name",
-            "letters, digits, - and _ (it names folders)",
-            self.name,
-        )
+        check_folder_name(self.name)
         missing = [name for name in self.network.conditions if name not in self.base.tasks]
         check(
             not missing and spec.EXPRESSION in self.base.tasks,

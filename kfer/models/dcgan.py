@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import layers, ops
 
+from kfer.models import precision
 from kfer.settings.generation import DcganSettings
 
 NOISE, IMAGES, SCORE = "noise", "images", "score"
@@ -50,9 +51,7 @@ def generator(
         ValueError: The images cannot be halved as often as there are widths.
     """
     start = _smallest(image_size, settings.generator_widths)
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype_policy)
-    try:
+    with precision.dtype_policy(dtype_policy):
         noise = keras.Input((settings.noise_size,), name=NOISE, dtype="float32")
         classes = _inputs(settings.conditions, num_classes)
         first, *widths = settings.generator_widths
@@ -66,8 +65,6 @@ def generator(
         images = _grown(features, channels, settings.upsampling, "draw")
         images = layers.Activation("tanh", dtype="float32", name=IMAGES)(images)
         return keras.Model({NOISE: noise, **classes}, images, name="generator")
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 def discriminator(
@@ -101,9 +98,7 @@ def discriminator(
     """
     _smallest(image_size, settings.discriminator_widths)
     spectral = settings.normalization == "spectral"
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype_policy)
-    try:
+    with precision.dtype_policy(dtype_policy):
         images = keras.Input((image_size, image_size, channels), name=IMAGES, dtype="float32")
         classes = _inputs(settings.conditions, num_classes)
         features = images
@@ -135,8 +130,6 @@ def discriminator(
                 said = layers.Dense(num_classes[name], **_normal(), dtype="float32", name=f"{name}.said")
                 outputs[name] = said(features)
         return keras.Model({IMAGES: images, **classes}, {SCORE: score, **outputs}, name="discriminator")
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 def _inputs(conditions: Sequence[str], num_classes: Mapping[str, int]) -> dict[str, keras.KerasTensor]:

@@ -15,7 +15,7 @@ from kfer.backbones import normalization as normalization
 from kfer.backbones import recomputation as recomputation
 from kfer.backbones import stages as backbone_stages
 from kfer.backbones.normalization import batch_normalization
-from kfer.models import fusion, heads, sound, temporal
+from kfer.models import fusion, heads, precision, sound, temporal
 from kfer.models.sharing import BRANCH, FEATURES, features_of
 from kfer.settings import ModelSettings, active
 from kfer.settings.tasks import EMBEDDING, Tasks, is_of_frames
@@ -72,9 +72,7 @@ def build(
     if not tasks:
         raise ValueError("a network needs a task to predict; none has a weight above 0")
     keras.utils.set_random_seed(seed)
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype_policy)
-    try:
+    with precision.dtype_policy(dtype_policy):
         shape = (image_size, image_size, channels)
         images = keras.Input((frames, *shape) if frames else shape, name=spec.IMAGE)
         single = temporal.Fold(name="fold")(images) if frames else images
@@ -116,8 +114,6 @@ def build(
             else:
                 outputs[name] = heads.numbers(own, name, len(task.names), dropout, task.layers)
         return keras.Model(inputs, outputs, name="multitask")
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 def _of_clips(

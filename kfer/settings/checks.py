@@ -7,6 +7,12 @@ def check(allowed: bool, field_name: str, expected: str, value: object) -> None:
         raise ValueError(f"{field_name} must be {expected}; got {value!r}")
 
 
+def check_folder_name(name: str, field_name: str = "name") -> None:
+    """Checks a name that folders are called by."""
+    plain = name.replace("_", "").replace("-", "").isalnum()
+    check(plain, field_name, "letters, digits, - and _ (it names folders)", name)
+
+
 def check_numbers(settings: object, expected: str, *names: str) -> None:
     """Checks fields against "at least 1", "above 0", "at least 0", "in [0, 1)", "in [50, 100]", ..."""
     allowed = {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kfer.settings.augmentation import AugmentationSettings
-from kfer.settings.checks import check
+from kfer.settings.checks import check, check_folder_name
 from kfer.settings.data import DataSettings
 from kfer.settings.evaluation import EvaluationSettings
 from kfer.settings.export import ExportSettings
@@ -49,12 +49,7 @@ class PipelineSettings:
     export: ExportSettings = field(default_factory=ExportSettings)
 
     def __post_init__(self) -> None:
-        check(
-            self.name.replace("_", "").replace("-", "").isalnum(),
-            "name",
-            "letters, digits, - and _ (it names folders)",
-            self.name,
-        )
+        check_folder_name(self.name)
         check_tasks(self.tasks)
         learned = active(self.tasks)
         check(

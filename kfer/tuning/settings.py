@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kfer.settings import PipelineSettings
-from kfer.settings.checks import check, check_numbers
+from kfer.settings.checks import check, check_folder_name, check_numbers
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,7 @@ class TuningStudySettings:
     chief_timeout_s: float = 900.0
 
     def __post_init__(self) -> None:
-        check(
-            self.name.replace("_", "").replace("-", "").isalnum(),
-            "name",
-            "letters, digits, - and _ (it names folders)",
-            self.name,
-        )
+        check_folder_name(self.name)
         check(
             self.base.tuning.trials > 0,
             "base.tuning.trials",
