@@ -153,11 +153,11 @@ def summary(table: Sequence[Sequence[str]], page: Path) -> str:
         table: Rows of as many cells each, the titles first.
         page: Written before.
     """
-    return f"\n{_aligned(table)}\n\nPage: {page}"
+    return f"\n{aligned(table)}\n\nPage: {page}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of as many cells each as lines of text, their columns below each other."""
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of as many cells each as lines of text, their columns below each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kfer import files, generator, spec
+from kfer.comparison.command import aligned
 from kfer.export.generator import write_generator
 from kfer.export.network import weights_digest
 from kfer.generation import examples, features, measures, training
@@ -73,10 +74,8 @@ def summary(made: dict[str, Any], output_dir: Path) -> str:
         made: From `make`.
         output_dir: Where.
     """
-    lines = [] if made["figures"] is None else _table(made["figures"])
-    return "\n".join(
-        ["", *lines, "", f"Generator: {made['pushed']}", f"Samples: {output_dir / 'samples.png'}"]
-    )
+    table = "" if made["figures"] is None else f"\n{_table(made['figures'])}\n"
+    return f"{table}\nGenerator: {made['pushed']}\nSamples: {output_dir / 'samples.png'}"
 
 
 def _reader(settings: GenerationSettings) -> features.Reader | None:
@@ -212,7 +211,7 @@ def _draw(pushed: Path, output_dir: Path, seed: int) -> None:
     (output_dir / "interpolation.png").write_bytes(png.encoded(picture, marks))
 
 
-def _table(figures: dict[str, Any]) -> list[str]:
+def _table(figures: dict[str, Any]) -> str:
     trained, untrained, learned = (
         figures[name] for name in ("trained", "untrained", "trained_on_generated")
     )
@@ -237,14 +236,7 @@ def _table(figures: dict[str, Any]) -> list[str]:
         ("as near to one as few real", *_copies(copies, "copies")),
         *([("a network learns of it", f"{learned['accuracy']:.3f}", "", "")] if learned else []),
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return aligned(rows)
 
 
 def _copies(found: dict[str, Any], kind: str) -> tuple[str, str, str]:
