@@ -1,7 +1,6 @@
 """The whole of it: examples, training, figures, and a generator that is pushed."""
 
 import dataclasses
-import functools
 import logging
 import tempfile
 from pathlib import Path
@@ -25,8 +24,6 @@ from kfer.settings import PipelineSettings, TrainingSettings
 from kfer.study.study import exclusive
 
 _MEASURES = "measures.json"
-#: What "measures.json" has of a generator that has learned nothing.
-_UNTRAINED = ("fid", "kid", "kid_error", "conditional_accuracy")
 _COLUMNS, _STEPS = 10, 4
 _log = logging.getLogger(__name__)
 
@@ -113,16 +110,11 @@ def _measured(
             return found
     _log.info("draws %s images and judges them", f"{settings.measures.num_images:,}")
     images = training.drawn(trained, settings, real, settings.measures.num_images)
-    judge = functools.partial(
-        measures.measure,
-        train=real.train,
-        heldout=real.heldout,
-        reader=reader,
-        features=compared,
+    figures = measures.measure(
+        *(images, real.train, real.heldout, reader, compared),
         seed=settings.measures.seed,
+        untrained=training.drawn(_untrained(settings, real), settings, real, len(images)),
     )
-    figures = judge(images)
-    before = judge(training.drawn(_untrained(settings, real), settings, real, len(images)))
     learned = None
     if settings.measures.classifier_epochs:
         _log.info("trains a network on generated images alone")
@@ -135,8 +127,7 @@ def _measured(
     (output_dir / "neighbours.png").write_bytes(png.encoded(picture, {}))
     found = {
         **judged,
-        "trained": figures,
-        "untrained": {name: before[name] for name in _UNTRAINED},
+        "generated": figures,
         "trained_on_generated": learned,
     }
     files.write_json(path, found)
@@ -180,15 +171,14 @@ def _classifier(settings: GenerationSettings) -> PipelineSettings:
 
 def _told(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures that go with the generator's files."""
-    trained, learned = figures["trained"], figures["trained_on_generated"]
+    judged, learned = figures["generated"], figures["trained_on_generated"]
     return {
-        "judge": trained["reader"],
-        **{name: trained[name] for name in ("fid", "kid", "kid_real")},
-        "kid_untrained": figures["untrained"]["kid"],
-        **{name: trained[name]["value"] for name in ("conditional_accuracy", "real_accuracy")},
+        "judge": judged["reader"],
+        **{name: judged[name] for name in ("fid", "kid", "kid_real", "kid_untrained")},
+        **{name: judged[name]["value"] for name in ("conditional_accuracy", "real_accuracy")},
         **({"accuracy_of_a_network_trained_on_it": learned["accuracy"]} if learned else {}),
-        "duplicates_of_training_images": trained["copies"]["pixels"]["duplicates"]["value"],
-        "as_near_to_training_images_as_1_%_of_real_ones": trained["copies"]["pixels"]["copies"]["value"],
+        "duplicates_of_training_images": judged["copies"]["pixels"]["duplicates"]["value"],
+        "as_near_to_training_images_as_1_%_of_real_ones": judged["copies"]["pixels"]["copies"]["value"],
     }
 
 
@@ -212,25 +202,24 @@ def _draw(pushed: Path, output_dir: Path, seed: int) -> None:
 
 
 def _table(figures: dict[str, Any]) -> str:
-    trained, untrained, learned = (
-        figures[name] for name in ("trained", "untrained", "trained_on_generated")
-    )
-    copies = trained["copies"]["pixels"]
+    judged, learned = figures["generated"], figures["trained_on_generated"]
+    copies = judged["copies"]["pixels"]
     rows = [
         ("", "generated", "untrained", "real, held out"),
         *(
-            (name.upper(), *(f"{value:.4f}" for value in (trained[name], untrained[name], real)))
-            for name, real in (("fid", trained["fid_real"]), ("kid", trained["kid_real"]))
+            (name.upper(), *(f"{judged[name + ending]:.4f}" for ending in ("", "_untrained", "_real")))
+            for name in ("fid", "kid")
         ),
         (
             "expresses what it should",
-            f"{trained['conditional_accuracy']['value']:.3f}",
-            f"{untrained['conditional_accuracy']['value']:.3f}",
-            f"{trained['real_accuracy']['value']:.3f}",
+            *(
+                f"{judged[name]['value']:.3f}"
+                for name in ("conditional_accuracy", "untrained_accuracy", "real_accuracy")
+            ),
         ),
         *(
             (f"  {row['name']}", _share(row["accuracy"]), "", _share(row["real_accuracy"]))
-            for row in trained["classes"]
+            for row in judged["classes"]
         ),
         ("equal to a training image", *_copies(copies, "duplicates")),
         ("as near to one as few real", *_copies(copies, "copies")),

@@ -17,6 +17,13 @@ from kfer.input_pipeline import Decoded, for_training, steps_per_epoch
 from kfer.settings import EvaluationSettings, PipelineSettings
 
 _RESAMPLES = 1000
+# What the accuracy of each sort of images is called, and how the names of its distances end.
+_ACCURACIES = {
+    "generated": "conditional_accuracy",
+    "heldout": "real_accuracy",
+    "untrained": "untrained_accuracy",
+}
+_ENDINGS = {"generated": "", "heldout": "_real", "untrained": "_untrained"}
 # Embeddings of one image differ by less from batch to batch.
 _DECIMALS = 5
 _CLOSEST = 24
@@ -37,6 +44,7 @@ def measure(
     features: Features | None = None,
     share: float = 0.01,
     seed: int = 0,
+    untrained: Decoded | None = None,
 ) -> dict[str, Any]:
     """Returns how good generated images are, beside the same figures of real ones: the best to hope for.
 
@@ -52,6 +60,7 @@ def measure(
             size.
         share: Of held-out images that count as copies, as `kfer.metrics.copies` takes it.
         seed: Seeds the draws of images and of resamples.
+        untrained: What the generator drew before it learned, to compare with.
 
     Returns:
         A JSON-able report in which intervals have `value`, `low` and `high`, and what nobody can tell is
@@ -60,9 +69,10 @@ def measure(
         - "reader", its name; "num_generated", "num_train" and "num_heldout";
         - "fid", "kid" and "kid_error", its standard error, of generated images and `train`, and
           "fid_real", "kid_real", "kid_real_error" of held-out ones and `train`: of "num_compared" each,
-          as fewer images are farther;
+          as fewer images are farther; of `untrained` images "fid_untrained" and so on;
         - "conditional_accuracy", how often the reader sees what an image was to show, and
-          "real_accuracy", how often what a held-out one is labelled with: intervals;
+          "real_accuracy", how often what a held-out one is labelled with, and "untrained_accuracy":
+          intervals;
         - "classes", of each "name", "num_generated", "accuracy" and "real_accuracy", intervals, and
           "variety", `kfer.metrics.variety` of its embeddings beside those of `train`;
         - "confusion": rows are what images were to show, columns what the reader sees;
@@ -76,16 +86,19 @@ def measure(
             are of different sizes, or there are fewer than 2 of a kind.
     """
     sets = {"generated": generated, "train": train, "heldout": heldout}
+    sets |= {} if untrained is None else {"untrained": untrained}
     num_classes = len(reader.classes)
     _check(sets, num_classes)
     readings = {name: reader(images.images) for name, images in sets.items()}
     embeddings = {name: reading.embeddings for name, reading in readings.items()}
-    confusion, real_confusion = (
-        metrics.confusion_matrix(
+    confusions = {
+        name: metrics.confusion_matrix(
             sets[name].expression, readings[name].probabilities.argmax(axis=1), num_classes
         )
-        for name in ("generated", "heldout")
-    )
+        for name in _ACCURACIES
+        if name in sets
+    }
+    confusion, real_confusion = confusions["generated"], confusions["heldout"]
     spread, real_spread = (
         metrics.spread(embeddings[name], sets[name].expression, num_classes)
         for name in ("generated", "train")
@@ -96,8 +109,7 @@ def measure(
         "reader": reader.name,
         **{f"num_{name}": len(images) for name, images in sets.items()},
         **_distances(sets, embeddings, features, seed),
-        "conditional_accuracy": _balanced(confusion, seed),
-        "real_accuracy": _balanced(real_confusion, seed),
+        **{_ACCURACIES[name]: _balanced(found, seed) for name, found in confusions.items()},
         "classes": [
             {
                 "name": name,
@@ -242,9 +254,10 @@ def _distances(
         return scaled(embeddings[name][rows]) if features is None else features(sets[name].images[rows])
 
     train, rng = told("train", slice(None)), np.random.default_rng(seed)
-    num_compared = min(len(sets["generated"]), len(sets["heldout"]))
+    compared_sets = [(name, ending) for name, ending in _ENDINGS.items() if name in sets]
+    num_compared = min(len(sets[name]) for name, _ in compared_sets)
     found: dict[str, Any] = {"num_compared": num_compared}
-    for name, ending in (("generated", ""), ("heldout", "_real")):
+    for name, ending in compared_sets:
         rows = np.sort(rng.choice(len(sets[name]), num_compared, replace=False))
         compared = told(name, rows)
         found[f"fid{ending}"] = metrics.frechet_distance(train, compared)

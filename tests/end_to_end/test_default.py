@@ -64,12 +64,12 @@ def test_a_generator_that_was_killed_goes_on_and_learns(folder: Path):
     assert f"goes on after epoch {len(kept) - 1}" in finished.stdout
     assert (output / "training" / "history.csv").read_text().splitlines()[: len(kept)] == kept
     figures = json.loads((output / "measures.json").read_text())
-    trained, untrained = figures["trained"], figures["untrained"]
-    assert trained["kid"] < untrained["kid"] / 3
+    judged = figures["generated"]
+    assert judged["kid"] < judged["kid_untrained"] / 3
     # A seventh by chance.
-    assert trained["conditional_accuracy"]["value"] > 0.3
+    assert judged["conditional_accuracy"]["value"] > 0.3
     # Held-out faces are of other people, so that generated ones may well be nearer to training images.
-    assert trained["copies"]["pixels"]["duplicates"]["value"] == 0
+    assert judged["copies"]["pixels"]["duplicates"]["value"] == 0
     drawn = run(folder, "kfer", "generate", "--expression", "happy", "--count", "8", "--out", "faces")
     assert drawn.returncode == 0, drawn.stderr
     with Image.open(folder / "faces" / "happy" / "0_00000.png") as image:

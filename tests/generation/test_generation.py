@@ -84,8 +84,8 @@ def test_it_leaves_a_generator_pictures_and_figures(made) -> None:
         with Image.open(output_dir / name) as picture:
             assert min(picture.size) > 60
     figures = json.loads((output_dir / "measures.json").read_text())
-    assert figures["trained"]["num_generated"] == 120
-    assert figures["untrained"]["kid"] > 0
+    assert figures["generated"]["num_generated"] == 120
+    assert figures["generated"]["kid_untrained"] > 0
     assert 0 <= figures["trained_on_generated"]["accuracy"] <= 1
     assert found["pushed"] == Path(settings.base.serving_dir) / "shades" / "1"
     drawn = generator.load(found["pushed"]).draw("light", 3, 0)
@@ -112,8 +112,8 @@ def test_other_examples_are_measured_anew(made, tmp_path) -> None:
     data = dataclasses.replace(settings.base.data, sources=(source,))
     base = dataclasses.replace(settings.base, data=data, serving_dir=str(tmp_path))
     again = generation.make(dataclasses.replace(settings, base=base), output_dir)
-    assert found["figures"]["trained"]["num_heldout"] == 24
-    assert again["figures"]["trained"]["num_heldout"] == 90
+    assert found["figures"]["generated"]["num_heldout"] == 24
+    assert again["figures"]["generated"]["num_heldout"] == 90
 
 
 def test_the_summary_is_a_table_of_generated_and_real_images(made) -> None:
