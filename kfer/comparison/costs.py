@@ -147,7 +147,7 @@ def _training(
             sampling=chosen.sampling,
         ),
         steps,
-        examples[spec.VALIDATION].first(chosen.batch_size),
+        examples[spec.VALIDATION].at(slice(chosen.batch_size)),
         chosen,
         settings.tasks,
         work / "training",

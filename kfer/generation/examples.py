@@ -41,9 +41,14 @@ class RealImages:
         """Of each condition."""
         return {name: len(names) for name, names in self.classes.items()}
 
-    def of_each_class(self, condition: str) -> dict[int, np.ndarray]:
-        """By class, some training images, uint8 `[m, h, w, c]`; classes of fewer than 2 are left out."""
-        labels = self.train.label(condition)
+    def labelled(self, count: int, seed: int) -> Decoded:
+        """Training images with an expression, drawn at random, or all where there are fewer."""
+        known = np.flatnonzero(self.train.expression >= 0)
+        return self.train.at(np.sort(np.random.default_rng(seed).permutation(known)[:count]))
+
+    def of_each_expression(self) -> dict[int, np.ndarray]:
+        """By expression, training images, uint8 `[m, h, w, c]`; those of fewer than 2 are left out."""
+        labels = self.train.expression
         chosen = {label: np.flatnonzero(labels == label)[:_COMPARED] for label in np.unique(labels)}
         return {
             int(label): np.asarray(self.train.images[rows])
@@ -110,8 +115,9 @@ def _check_classes(train: Decoded, classes: Mapping[str, tuple[str, ...]]) -> No
         labels = train.label(condition)
         present = [names[label] for label in np.unique(labels[labels >= 0])]
         if len(present) < 2:
+            leave = ", or leave it out of network.conditions" if condition == spec.IDENTITY else ""
             raise ValueError(
                 f"a generator that is told the {condition} needs training images of at least two "
                 f"classes; these {len(train):,} are of {', '.join(present) or 'none that is known'}. "
-                "Take other examples, or leave it out of network.conditions"
+                f"Take other examples{leave}"
             )

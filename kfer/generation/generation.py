@@ -115,21 +115,19 @@ def _measured(
         seed=settings.measures.seed,
         untrained=training.drawn(_untrained(settings, real), settings, real, len(images)),
     )
-    learned = None
+    learned = {}
     if settings.measures.classifier_epochs:
-        _log.info("trains a network on generated images alone")
-        learned = measures.trained_on_generated(
-            images, real.heldout, _classifier(settings), output_dir / "classifier"
-        )
+        alike = real.labelled(len(images), settings.measures.seed)
+        for name, learns in (("generated", images), ("real", alike)):
+            _log.info("trains a network on %s %s images alone", f"{len(learns):,}", name)
+            learned[f"trained_on_{name}"] = measures.learned_from(
+                learns, real.heldout, _classifier(settings), output_dir / "classifier"
+            )
     picture = measures.neighbours_picture(
         images.images, real.train.images, figures["copies"]["pixels"]["closest"], "grey levels"
     )
     (output_dir / "neighbours.png").write_bytes(png.encoded(picture, {}))
-    found = {
-        **judged,
-        "generated": figures,
-        "trained_on_generated": learned,
-    }
+    found = {**judged, "generated": figures, **learned}
     files.write_json(path, found)
     return found
 
@@ -171,11 +169,12 @@ def _classifier(settings: GenerationSettings) -> PipelineSettings:
 
 def _told(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures that go with the generator's files."""
-    judged, learned = figures["generated"], figures["trained_on_generated"]
+    judged, learned = figures["generated"], figures.get("trained_on_generated")
     return {
         "judge": judged["reader"],
         **{name: judged[name] for name in ("fid", "kid", "kid_real", "kid_untrained")},
         **{name: judged[name]["value"] for name in ("conditional_accuracy", "real_accuracy")},
+        **({"rank1": judged["rank1"]["value"]} if "rank1" in judged else {}),
         **({"accuracy_of_a_network_trained_on_it": learned["accuracy"]} if learned else {}),
         "duplicates_of_training_images": judged["copies"]["pixels"]["duplicates"]["value"],
         "as_near_to_training_images_as_1_%_of_real_ones": judged["copies"]["pixels"]["copies"]["value"],
@@ -185,9 +184,7 @@ def _told(figures: dict[str, Any]) -> dict[str, Any]:
 def _draw(pushed: Path, output_dir: Path, seed: int) -> None:
     """Pictures by the files that were pushed."""
     drawing = generator.load(pushed)
-    names = drawing.classes.get(spec.EXPRESSION, ())
-    if not names:
-        return
+    names = drawing.classes[spec.EXPRESSION]
     marks = drawing.description.marks(seed)
     rows = {name: drawing.draw(name, _COLUMNS, seed) for name in names}
     (output_dir / "samples.png").write_bytes(png.encoded(grid(rows), marks))
@@ -202,7 +199,7 @@ def _draw(pushed: Path, output_dir: Path, seed: int) -> None:
 
 
 def _table(figures: dict[str, Any]) -> str:
-    judged, learned = figures["generated"], figures["trained_on_generated"]
+    judged = figures["generated"]
     copies = judged["copies"]["pixels"]
     rows = [
         ("", "generated", "untrained", "real, held out"),
@@ -223,8 +220,14 @@ def _table(figures: dict[str, Any]) -> str:
         ),
         ("equal to a training image", *_copies(copies, "duplicates")),
         ("as near to one as few real", *_copies(copies, "copies")),
-        *([("a network learns of it", f"{learned['accuracy']:.3f}", "", "")] if learned else []),
     ]
+    if "rank1" in judged:
+        rows.append(("shows whom it should", _share(judged["rank1"]), "", _share(judged["rank1_real"])))
+    if "trained_on_generated" in figures:
+        of_generated, of_real = (
+            f"{figures[f'trained_on_{name}']['accuracy']:.3f}" for name in ("generated", "real")
+        )
+        rows.append(("a network learns of as many", of_generated, "", of_real))
     return aligned(rows)
 
 

@@ -73,6 +73,9 @@ def measure(
         - "conditional_accuracy", how often the reader sees what an image was to show, and
           "real_accuracy", how often what a held-out one is labelled with, and "untrained_accuracy":
           intervals;
+        - where the generator is told whom it draws after, "rank1", how often the training image that is
+          nearest to a generated one (of half of them, by embeddings) shows whom it was to show, and
+          "rank1_real", how often of the other half: intervals;
         - "classes", of each "name", "num_generated", "accuracy" and "real_accuracy", intervals, and
           "variety", `kfer.metrics.variety` of its embeddings beside those of `train`;
         - "confusion": rows are what images were to show, columns what the reader sees;
@@ -110,6 +113,7 @@ def measure(
         **{f"num_{name}": len(images) for name, images in sets.items()},
         **_distances(sets, embeddings, features, seed),
         **{_ACCURACIES[name]: _balanced(found, seed) for name, found in confusions.items()},
+        **_identification(generated, train, embeddings, seed),
         "classes": [
             {
                 "name": name,
@@ -128,13 +132,13 @@ def measure(
     }
 
 
-def trained_on_generated(
-    generated: Decoded, heldout: Decoded, settings: PipelineSettings, work_dir: Path
+def learned_from(
+    images: Decoded, heldout: Decoded, settings: PipelineSettings, work_dir: Path
 ) -> dict[str, Any]:
-    """Returns how well a network that saw generated images alone tells the expressions of real ones.
+    """Returns how well a network that saw these images alone tells the expressions of real ones.
 
     Args:
-        generated: With the expression that each was to show.
+        images: With an expression each: generated ones, or real ones to compare them with.
         heldout: Real images of the same size.
         settings: Of which the task "expression", `model`, `augmentation` and `training` count. The
             network is that of the last epoch: none is chosen.
@@ -145,26 +149,26 @@ def trained_on_generated(
         `value`, `low` and `high`, and how many they are, "num_examples".
 
     Raises:
-        ValueError: A generated image has no expression of the task's, no held-out one has any, or images
-            are of different sizes.
+        ValueError: An image has no expression of the task's, no held-out one has any, or images are of
+            different sizes.
     """
     tasks = {spec.EXPRESSION: settings.tasks[spec.EXPRESSION]}
-    _check({"generated": generated, "heldout": heldout}, len(tasks[spec.EXPRESSION].names))
+    _check({"generated": images, "heldout": heldout}, len(tasks[spec.EXPRESSION].names))
     # Epochs are validated on the very images that judge the network.
     chosen = dataclasses.replace(settings.training, stop_metric="", patience=0, keep_best=False)
-    _, size, _, channels = generated.images.shape
+    _, size, _, channels = images.images.shape
     network = models.build(settings.model, size, channels, tasks, 0, chosen.seed, chosen.mixed_precision)
 
     def batches(step: int, rows: Sequence[int] | None = None) -> tf.data.Dataset:
         return for_training(
-            *(generated, chosen.batch_size, chosen.seed, settings.augmentation, step),
+            *(images, chosen.batch_size, chosen.seed, settings.augmentation, step),
             *(None, chosen.sampling, rows, [spec.EXPRESSION]),
         )
 
     training.train(
-        *(network, batches, steps_per_epoch(generated, chosen.batch_size), heldout, chosen, tasks),
-        work_dir / _digest(generated),
-        class_counts=training.class_counts(generated, tasks),
+        *(network, batches, steps_per_epoch(images, chosen.batch_size), heldout, chosen, tasks),
+        work_dir / _digest(images),
+        class_counts=training.class_counts(images, tasks),
     )
     report, _ = evaluation.evaluate(
         *(network, heldout, heldout, None, tasks, {}),
@@ -264,6 +268,27 @@ def _distances(
         kid, error = metrics.kernel_distance(train, compared, seed=seed)
         found |= {f"kid{ending}": kid, f"kid{ending}_error": error}
     return found
+
+
+def _identification(
+    generated: Decoded, train: Decoded, embeddings: Mapping[str, np.ndarray], seed: int
+) -> dict[str, Any]:
+    """Whether generated images show whom they were to show, beside training images of the same people."""
+    told = np.flatnonzero(generated.identity >= 0)
+    if not len(told):
+        return {}
+    of_train = embeddings["train"]
+    people = np.random.default_rng(seed).permutation(np.flatnonzero(train.identity >= 0))
+    gallery, others = people[::2], people[1::2]
+
+    def rank1(probes: np.ndarray, whom: np.ndarray) -> dict[str, float | None]:
+        found = metrics.rank1(probes, whom, of_train[gallery], train.identity[gallery])
+        return as_dict(metrics.share_interval(round(found * len(probes)), len(probes)))
+
+    return {
+        "rank1": rank1(embeddings["generated"][told], generated.identity[told]),
+        "rank1_real": rank1(of_train[others], train.identity[others]),
+    }
 
 
 def _balanced(confusion: np.ndarray, seed: int) -> dict[str, float | None]:

@@ -45,8 +45,7 @@ def train(
         FloatingPointError: A loss is not a number.
     """
     training = settings.adversarial
-    first = settings.network.conditions[0]
-    names = real.classes[first]
+    names = real.classes[spec.EXPRESSION]
     samples = output_dir / "samples"
     samples.mkdir(parents=True, exist_ok=True)
 
@@ -60,7 +59,7 @@ def train(
         training.batch_size,
         training.seed,
         None,
-        sampling=SamplingSettings(balance=(first,), balance_power=training.balance),
+        sampling=SamplingSettings(balance=(spec.EXPRESSION,), balance_power=training.balance),
         learned=settings.network.conditions,
     )
     return dcgan.fit(
@@ -72,7 +71,7 @@ def train(
         settings.base.data.channels,
         real.num_classes,
         output_dir / "training",
-        real.of_each_class(first),
+        real.of_each_expression(),
         show,
         _judge(settings, real, reader),
         until,
@@ -92,13 +91,13 @@ def drawn(generator: keras.Model, settings: GenerationSettings, real: RealImages
     """
     draws = np.random.default_rng([settings.measures.seed, count])
     noise = draws.standard_normal((count, settings.network.noise_size), np.float32)
-    known = np.flatnonzero(real.train.label(settings.network.conditions[0]) >= 0)
+    known = np.flatnonzero(real.train.expression >= 0)
     rows = draws.choice(known, count)
     labels = {name: real.train.label(name)[rows] for name in settings.network.conditions}
     unknown = np.full(count, spec.MISSING_LABEL, np.int32)
     return Decoded(
         images=dcgan.draw(generator, labels, noise, real.num_classes),
-        expression=labels.get(spec.EXPRESSION, unknown),
+        expression=labels[spec.EXPRESSION],
         identity=labels.get(spec.IDENTITY, unknown),
         source=np.zeros(count, np.int32),
         filename=np.array([f"generated:{number}" for number in range(count)]),

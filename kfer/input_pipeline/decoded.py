@@ -82,16 +82,16 @@ class Decoded:
             return images
         return {spec.IMAGE: images, spec.SOUND: as_wave(self.sound[positions])}
 
-    def first(self, count: int) -> "Decoded":
-        """The first `count` examples, or all where there are fewer."""
+    def at(self, positions: np.ndarray | slice) -> "Decoded":
+        """The examples at these positions."""
         return Decoded(
-            images=self.images[:count],
-            expression=self.expression[:count],
-            identity=self.identity[:count],
-            source=self.source[:count],
-            filename=self.filename[:count],
-            further={name: values[:count] for name, values in self.further.items()},
-            sound=None if self.sound is None else self.sound[:count],
+            images=self.images[positions],
+            expression=self.expression[positions],
+            identity=self.identity[positions],
+            source=self.source[positions],
+            filename=self.filename[positions],
+            further={name: values[positions] for name, values in self.further.items()},
+            sound=None if self.sound is None else self.sound[positions],
         )
 
     @classmethod

@@ -15,7 +15,7 @@ class DcganSettings:
 
     Attributes:
         noise_size: Numbers of noise that an image is drawn from.
-        conditions: Features whose classes both networks are told: ("expression",), or with "identity".
+        conditions: What both networks are told: ("expression",), or ("expression", "identity").
         generator_widths: Channels of the generator's maps, the smallest maps first; each following one,
             and the image, is twice as high and wide.
         discriminator_widths: Channels of the discriminator's maps, each half as high and wide as the one
@@ -38,13 +38,8 @@ class DcganSettings:
 
     def __post_init__(self) -> None:
         check_numbers(self, "at least 1", "noise_size")
-        check_choices(self, (spec.EXPRESSION, spec.IDENTITY), "conditions")
-        check(
-            len(self.conditions) == len(set(self.conditions)) > 0,
-            "conditions",
-            'different features, such as ("expression",)',
-            self.conditions,
-        )
+        both = (spec.EXPRESSION, spec.IDENTITY)
+        check(self.conditions in (both[:1], both), "conditions", f"{both[:1]} or {both}", self.conditions)
         for name in ("generator_widths", "discriminator_widths"):
             widths = getattr(self, name)
             check(bool(widths) and min(widths) >= 1, name, "a tuple of widths of at least 1", widths)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kfer import metrics
+from kfer import metrics, spec
 from kfer.models import dcgan
 from kfer.settings.generation import AdversarialSettings, DcganSettings
 from kfer.training import checkpoint
@@ -58,10 +58,10 @@ def fit(
         channels: 1 for grey, 3 for RGB.
         num_classes: Of each condition.
         work_dir: Holds "checkpoint.npz", "history.csv" and TensorBoard's "logs".
-        real: By class of the first condition, real images, uint8 `[m, h, w, c]` with m of at least 2,
+        real: By expression, real images, uint8 `[m, h, w, c]` with m of at least 2,
             whose variety that of generated ones is compared with.
-        show: Called after each epoch with its number, from 1, and by class of the first condition the
-            images that were drawn, uint8 `[training.samples, h, w, c]`, each time of the same noise.
+        show: Called after each epoch with its number, from 1, and by expression the images that were
+            drawn, uint8 `[training.samples, h, w, c]`, each time of the same noise.
         validate: Is given the generator that draws after each epoch; its figures are added to the
             epoch's.
         until: Ends after this epoch, although the settings have more; called again with a later one it
@@ -101,8 +101,7 @@ def fit(
         )
 
         def samples() -> dict[int, np.ndarray]:
-            first = network.conditions[0]
-            chosen = {label: {first: np.full(len(noise), label)} for label in real}
+            chosen = {label: {spec.EXPRESSION: np.full(len(noise), label)} for label in real}
             shown = model.drawing_generator()
             return {label: draw(shown, labels, noise, num_classes) for label, labels in chosen.items()}
 

@@ -87,6 +87,8 @@ def test_it_leaves_a_generator_pictures_and_figures(made) -> None:
     assert figures["generated"]["num_generated"] == 120
     assert figures["generated"]["kid_untrained"] > 0
     assert 0 <= figures["trained_on_generated"]["accuracy"] <= 1
+    assert figures["trained_on_real"]["num_examples"] == 24
+    assert "rank1" not in figures["generated"]
     assert found["pushed"] == Path(settings.base.serving_dir) / "shades" / "1"
     drawn = generator.load(found["pushed"]).draw("light", 3, 0)
     assert drawn.shape == (3, 32, 32, 1)
@@ -122,6 +124,9 @@ def test_the_summary_is_a_table_of_generated_and_real_images(made) -> None:
     assert lines[1].split() == ["generated", "untrained", "real,", "held", "out"]
     assert any(line.startswith("KID ") for line in lines)
     assert any(line.startswith("  light ") for line in lines)
+    (learned,) = (line for line in lines if line.startswith("a network learns of as many "))
+    told = (found["figures"][f"trained_on_{name}"]["accuracy"] for name in ("generated", "real"))
+    assert learned.split()[-2:] == [f"{accuracy:.3f}" for accuracy in told]
     assert str(found["pushed"]) in lines[-2]
 
 

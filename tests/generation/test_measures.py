@@ -81,6 +81,36 @@ def test_wrong_expressions_lower_the_conditional_accuracy_alone(reader: Reader) 
         assert found[name] == right[name]
 
 
+def test_people_are_identified_where_the_generator_is_told_them(reader: Reader) -> None:
+    """By the light of each, which is what the toy's embedding tells."""
+    rng = np.random.default_rng(0)
+    directions = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
+
+    def lit(num: int) -> Decoded:
+        whom = np.arange(num) % len(directions)
+        down, right = directions[whom].T[:, :, None, None, None]
+        slope = np.linspace(-1, 1, 8)
+        images = 120 + 40 * (down * slope[:, None, None] + right * slope[:, None])
+        images = images + rng.normal(0, 4, (num, 8, 8, 1))
+        faces = decoded(images.astype(np.uint8), np.ones(num))
+        return dataclasses.replace(faces, identity=whom.astype(np.int32))
+
+    train, generated = lit(100), lit(40)
+    report = measures.measure(generated, train, HELDOUT, reader)
+    assert report["rank1"]["value"] == report["rank1_real"]["value"] == 1
+    assert report["rank1"]["low"] < 1
+    other = dataclasses.replace(generated, identity=(generated.identity + 1) % 4)
+    found = measures.measure(other, train, HELDOUT, reader)
+    assert found["rank1"]["value"] == 0 and found["rank1_real"]["value"] == 1
+    # Of whom nobody was told counts for nothing.
+    half = dataclasses.replace(
+        other, identity=np.where(np.arange(40) < 20, -1, generated.identity).astype(np.int32)
+    )
+    found = measures.measure(half, train, HELDOUT, reader)
+    assert found["rank1"]["value"] == 1
+    assert "rank1" not in measures.measure(real(2), TRAIN, HELDOUT, reader)
+
+
 def test_noise_is_far_from_real_images(reader: Reader) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), np.uint8)
     report = measures.measure(decoded(noise, HELDOUT.expression), TRAIN, HELDOUT, reader)
@@ -136,7 +166,7 @@ def test_images_that_cannot_be_measured_are_refused(reader: Reader) -> None:
     with pytest.raises(ValueError, match=r"as the generated ones, \[8, 8, 1\]; train are \[4, 9, 9, 1\]"):
         measures.measure(HELDOUT, other, HELDOUT, reader)
     with pytest.raises(ValueError, match=r"at least 2 images .*; generated are \[1, 8, 8, 1\]"):
-        measures.measure(HELDOUT.first(1), TRAIN, HELDOUT, reader)
+        measures.measure(HELDOUT.at(slice(1)), TRAIN, HELDOUT, reader)
     for wrong in (-1, 3):
         asked = np.where(np.arange(300) < 2, wrong, TRAIN.expression)
         with pytest.raises(ValueError, match=r"in \[0, 3\) of each generated image; 2 of 300 have none"):
@@ -161,14 +191,14 @@ SETTINGS = PipelineSettings(
 
 
 def test_a_network_learns_from_real_images_and_nothing_from_wrong_labels(tmp_path: Path) -> None:
-    right = measures.trained_on_generated(TRAIN, HELDOUT, SETTINGS, tmp_path)
+    right = measures.learned_from(TRAIN, HELDOUT, SETTINGS, tmp_path)
     assert right["num_examples"] == 300 and right["accuracy"] > 0.9 < right["macro_f1"]
     interval = right["intervals"]["accuracy"]
     assert interval["low"] <= interval["value"] == right["accuracy"] <= interval["high"]
     # The same images go on where they ended; others start anew.
-    assert measures.trained_on_generated(TRAIN, HELDOUT, SETTINGS, tmp_path) == right
+    assert measures.learned_from(TRAIN, HELDOUT, SETTINGS, tmp_path) == right
     shuffled = decoded(TRAIN.images, np.random.default_rng(0).permutation(TRAIN.expression))
-    wrong = measures.trained_on_generated(shuffled, HELDOUT, SETTINGS, tmp_path)
+    wrong = measures.learned_from(shuffled, HELDOUT, SETTINGS, tmp_path)
     assert wrong["accuracy"] < 0.6
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -190,11 +220,11 @@ def test_drawn_faces_teach_their_expressions(tmp_path: Path) -> None:
         model=ModelSettings(backbone_arguments={"widths": [16, 32, 64], "blocks": 1}),
         training=TrainingSettings(epochs=8, batch_size=30),
     )
-    right = measures.trained_on_generated(train, heldout, settings, tmp_path)
+    right = measures.learned_from(train, heldout, settings, tmp_path)
     shuffled = dataclasses.replace(
         train, expression=np.random.default_rng(0).permutation(train.expression)
     )
-    wrong = measures.trained_on_generated(shuffled, heldout, settings, tmp_path)
+    wrong = measures.learned_from(shuffled, heldout, settings, tmp_path)
     assert right["accuracy"] > 0.85 and wrong["accuracy"] == pytest.approx(1 / 3, abs=0.15)
 
 

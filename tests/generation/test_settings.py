@@ -18,8 +18,16 @@ BASE = PipelineSettings(tuning=TuningSettings(trials=0))
     ("kind", "arguments", "message"),
     [
         (DcganSettings, {"noise_size": 0}, "noise_size must be at least 1"),
-        (DcganSettings, {"conditions": ()}, "conditions must be different features"),
-        (DcganSettings, {"conditions": ("age",)}, "conditions must be among expression, identity"),
+        (
+            DcganSettings,
+            {"conditions": ()},
+            r"conditions must be \('expression',\) or \('expression', 'id",
+        ),
+        (
+            DcganSettings,
+            {"conditions": ("identity",)},
+            r"or \('expression', 'identity'\); got \('identity'",
+        ),
         (DcganSettings, {"generator_widths": ()}, "generator_widths must be a tuple of widths"),
         (DcganSettings, {"upsampling": "bilinear"}, "upsampling must be among transposed, resize"),
         (DcganSettings, {"normalization": "layer"}, "normalization must be among batch, spectral, none"),

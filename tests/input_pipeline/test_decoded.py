@@ -105,16 +105,17 @@ def test_images_within_the_budget_are_in_memory_and_others_mapped(tmp_path):
     np.testing.assert_array_equal(inside.images, outside.images)
 
 
-def test_first_cuts_every_label(tmp_path):
+def test_some_examples_keep_every_label(tmp_path):
     write(tmp_path, [example(number) for number in range(4)])
     whole = dataclasses.replace(
         decoded.load_decoded(tmp_path / "decoded", 1.0), further={"eyes": np.arange(4, dtype=np.int32)}
     )
-    two = whole.first(2)
-    assert len(two) == 2 and len(whole.first(9)) == 4
-    np.testing.assert_array_equal(two.filename, whole.filename[:2])
+    two = whole.at(np.array([3, 1]))
+    assert len(two) == 2 and len(whole.at(slice(9))) == 4
+    np.testing.assert_array_equal(two.filename, whole.filename[[3, 1]])
+    np.testing.assert_array_equal(two.images, whole.images[[3, 1]])
     assert {name: len(values) for name, values in two.labels.items()} == dict.fromkeys(two.labels, 2)
-    np.testing.assert_array_equal(two.label("eyes"), [0, 1])
+    np.testing.assert_array_equal(two.label("eyes"), [3, 1])
 
 
 def test_concatenate_keeps_order(tmp_path):

@@ -126,7 +126,7 @@ def test_batches_of_clips_with_sound_are_both(tmp_path):
     np.testing.assert_array_equal(np.sort(inputs["sound"][:, 0]), [1 / 32768, 0.5])
     whole, _ = next(iter(for_evaluation(found, 2)))
     np.testing.assert_array_equal(whole["sound"], found.inputs(np.arange(2))["sound"])
-    assert len(found.first(1).sound) == 1 and len(Decoded.concatenate([found, found]).sound) == 4
+    assert len(found.at(slice(1)).sound) == 1 and len(Decoded.concatenate([found, found]).sound) == 4
 
 
 def test_a_clip_with_a_damaged_frame_is_left_out_and_named(tmp_path, caplog):
