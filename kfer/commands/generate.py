@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=64, metavar="N", help="of each expression [64]")
     parser.add_argument("--seed", type=int, default=0, help="another one draws other faces [0]")
     parser.add_argument(
-        "--identity", metavar="NAME", help="whom they are drawn after, where the generator is told [open]"
+        "--identity",
+        metavar="NAME",
+        help="whom they are drawn after, where the generator is told people [others, at random]",
     )
     parser.add_argument(
         "--interpolate",
@@ -136,15 +138,19 @@ def _new_folder(place: Path) -> Iterator[Path]:
 def _draw(generator: Generator, folder: Path, expressions: list[str], parsed: argparse.Namespace) -> None:
     shown: dict[str, list[np.ndarray]] = {}
     files: dict[str, list[str]] = {}
+    people = [parsed.identity] * parsed.count if parsed.identity else []
+    if not people and spec.IDENTITY in generator.classes:
+        people = generator.any_of(spec.IDENTITY, parsed.count, parsed.seed)
     with tqdm(total=parsed.count * len(expressions), unit="face", file=sys.stderr) as bar:
         for expression in expressions:
             (folder / expression).mkdir()
             files[expression] = []
-            batches = generator.iterate(expression, parsed.count, parsed.seed, parsed.identity)
+            batches = generator.iterate(expression, parsed.count, parsed.seed, people or None)
             for number, image in enumerate(itertools.chain.from_iterable(batches)):
                 file = f"{expression}/{parsed.seed}_{number:05d}.png"
-                marks = _marks(generator, parsed) | {"expression": expression, "number": str(number)}
-                (folder / file).write_bytes(png.encoded(image, marks))
+                marks = generator.description.marks(parsed.seed) | {"expression": expression}
+                marks |= {"identity": people[number]} if people else {}
+                (folder / file).write_bytes(png.encoded(image, marks | {"number": str(number)}))
                 files[expression].append(file)
                 if number < _COLUMNS:
                     shown.setdefault(expression, []).append(image)

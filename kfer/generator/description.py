@@ -57,17 +57,24 @@ class Description:
             "seed": str(seed),
         }
 
+    def check_condition(self, condition: str) -> None:
+        """Checks that the generator is told this of what it draws.
+
+        Raises:
+            ValueError: It is not.
+        """
+        if condition not in self.classes:
+            raise ValueError(
+                f"the generator {self.name} is told {' and '.join(self.classes)} alone, no {condition}"
+            )
+
     def check_class(self, condition: str, name: str) -> int:
         """Returns the number of a class.
 
         Raises:
             ValueError: The generator is told no such condition, or knows no such class.
         """
-        if condition not in self.classes:
-            raise ValueError(
-                f"the generator {self.name} is told {' and '.join(self.classes)} alone; it cannot draw "
-                f"{condition} {name!r}"
-            )
+        self.check_condition(condition)
         known = self.classes[condition]
         if name not in known:
             lowered = {each.lower(): each for each in known}

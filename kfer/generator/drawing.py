@@ -1,7 +1,7 @@
 """Faces drawn by a generator."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from kfer.generator.description import Description, read
 from kfer.generator.networks import Network, open_network
 
 _BATCH_SIZE = 64
-#: The name of an image's class, those of each image, or None where it is open.
+#: The name of an image's class, those of each image, or None for one at random.
 Chosen = str | Sequence[str] | None
 
 
@@ -71,15 +71,33 @@ class Generator:
         """
         return self._noise(np.random.default_rng(_at_least(seed, 0, "seed")), count)
 
+    def any_of(self, condition: str, count: int, seed: int) -> list[str]:
+        """Returns a class for each of the first images of a seed, at random, all equally often.
+
+        That of an image is the same in any count. Nobody is no choice: a generator that has always been
+        told a class in training draws nothing without one.
+
+        Args:
+            condition: Such as "identity".
+            count: How many images, at least 1.
+            seed: At least 0.
+
+        Raises:
+            ValueError: The generator is told no such condition, or the count or the seed is too low.
+        """
+        random = self._random_class(condition, seed)
+        names = self.classes[condition]
+        return [names[number] for number in random(_at_least(count, 1, "count"))]
+
     def draw(self, expression: Chosen, count: int, seed: int, identity: Chosen = None) -> np.ndarray:
         """Returns faces; image i of a seed is the same in any count, and of the same noise in any class.
 
         Args:
-            expression: What they show: the name of a class, or `count` names, one an image; None leaves
-                it open.
+            expression: What they show: the name of a class, or `count` names, one an image; None for
+                those of `any_of`.
             count: How many, at least 1.
             seed: At least 0; another seed gives other faces.
-            identity: Whom they are drawn after, likewise, where the generator is told.
+            identity: Whom they are drawn after, likewise, where the generator is told people.
 
         Returns:
             uint8 `[count, image_size, image_size, channels]`.
@@ -108,14 +126,16 @@ class Generator:
             for condition, names in wanted.items()
             if names is not None
         }
+        others = {name: self._random_class(name, seed) for name in self.classes if name not in numbers}
 
         def batches() -> Iterator[np.ndarray]:
             for start in range(0, count, _BATCH_SIZE):
                 size = min(_BATCH_SIZE, count - start)
-                weights = self._open(size)
+                parts = {name: random_class(size) for name, random_class in others.items()}
                 for condition, chosen in numbers.items():
                     part = chosen if len(chosen) == 1 else chosen[start : start + size]
-                    weights[condition][np.arange(size), part] = 1
+                    parts[condition] = np.broadcast_to(part, size)
+                weights = {name: self._weights(name, part) for name, part in parts.items()}
                 yield self._network({"noise": self._noise(random, size), **weights})
 
         return batches()
@@ -132,7 +152,8 @@ class Generator:
             steps: From each expression to the next, at least 1.
             seed: At least 0; row i has the noise of image i of this seed.
             rows: How many, at least 1.
-            identity: Whom they are drawn after, where the generator is told; None leaves it open.
+            identity: Whom they are drawn after, where the generator is told people; None for those of
+                `any_of`, one a row.
 
         Returns:
             uint8 `[rows, steps * (len(names) - 1) + 1, image_size, image_size, channels]`.
@@ -150,21 +171,33 @@ class Generator:
         before = np.minimum(places.astype(int), len(names) - 2)
         share = (places - before)[:, np.newaxis].astype(np.float32)
         mixed = (1 - share) * corners[before] + share * corners[before + 1]
+        people: Sequence[str] = [] if identity is None else [identity] * rows
+        if identity is None and spec.IDENTITY in self.classes:
+            people = self.any_of(spec.IDENTITY, rows, seed)
+        whom = [self.description.check_class(spec.IDENTITY, name) for name in people]
         drawn = []
-        for noise in self.noise(rows, seed):
-            weights = self._open(len(places))
-            weights[spec.EXPRESSION] = mixed
-            if identity is not None:
-                weights[spec.IDENTITY][:, self.description.check_class(spec.IDENTITY, identity)] = 1
+        for row, noise in enumerate(self.noise(rows, seed)):
+            weights = {spec.EXPRESSION: mixed}
+            if whom:
+                weights[spec.IDENTITY] = self._weights(spec.IDENTITY, np.full(len(places), whom[row]))
             drawn.append(self._network({"noise": np.tile(noise, (len(places), 1)), **weights}))
         return np.stack(drawn)
 
     def _noise(self, random: np.random.Generator, count: int) -> np.ndarray:
         return random.standard_normal((_at_least(count, 1, "count"), self.noise_size), np.float32)
 
-    def _open(self, count: int) -> dict[str, np.ndarray]:
-        """Class weights, by condition, where all are open."""
-        return {name: np.zeros((count, len(known)), np.float32) for name, known in self.classes.items()}
+    def _random_class(self, condition: str, seed: int) -> Callable[[int], np.ndarray]:
+        """From a count to the numbers of the classes of as many further images."""
+        self.description.check_condition(condition)
+        place = list(self.classes).index(condition)
+        random = np.random.default_rng([_at_least(seed, 0, "seed"), 1 + place])
+        return lambda count: random.integers(len(self.classes[condition]), size=count)
+
+    def _weights(self, condition: str, numbers: np.ndarray) -> np.ndarray:
+        """1 for the class of each image, else 0."""
+        weights = np.zeros((len(numbers), len(self.classes[condition])), np.float32)
+        weights[np.arange(len(numbers)), numbers] = 1
+        return weights
 
     def _numbers(self, condition: str, names: str | Sequence[str], count: int) -> np.ndarray:
         """The number of the one class, or of that of each image."""

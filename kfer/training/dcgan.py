@@ -100,10 +100,16 @@ def fit(
             (training.samples, network.noise_size), np.float32
         )
 
+        # Whom each image shows, where the generator is told, as it draws nothing of nobody.
+        others = {
+            name: np.random.default_rng([training.seed, _SAMPLES, place]).integers(count, size=len(noise))
+            for place, (name, count) in enumerate(num_classes.items())
+        }
+
         def samples() -> dict[int, np.ndarray]:
-            chosen = {label: {spec.EXPRESSION: np.full(len(noise), label)} for label in real}
             shown = model.drawing_generator()
-            return {label: draw(shown, labels, noise, num_classes) for label, labels in chosen.items()}
+            told = {label: {**others, spec.EXPRESSION: np.full(len(noise), label)} for label in real}
+            return {label: draw(shown, labels, noise, num_classes) for label, labels in told.items()}
 
         epochs = _Epochs(
             training, steps_per_epoch, samples, real, lambda: validate(model.drawing_generator())

@@ -73,6 +73,9 @@ def test_all_expressions_are_drawn_by_the_generator_that_was_pushed_last(user, c
     drawn = loaded.draw("sad", 2, 0, identity="Bob")
     np.testing.assert_array_equal(pixels(out / "sad" / "0_00001.png"), drawn[1])
     assert Image.open(out / "sad" / "0_00001.png").text["identity"] == "Bob"
+    code, _, _ = run(capsys, "--count", "9", "--out", "people")
+    whom = [Image.open(user / "people" / "sad" / f"0_0000{n}.png").text["identity"] for n in range(9)]
+    assert code == 0 and whom == loaded.any_of("identity", 9, 0)
 
 
 def test_a_saved_model_draws_where_it_is_asked_for(user, capsys):
@@ -125,7 +128,7 @@ def test_an_empty_folder_is_filled_and_another_one_stays_as_it_is(user, capsys):
         (("grey", "--count", "0"), "--count must be at least 1; got 0"),
         (("grey", "--seed", "-1"), "--seed must be at least 0; got -1"),
         (("grey", "--count", "99999999999"), "MB are free at"),
-        (("grey", "--identity", "Ann"), "told expression alone; it cannot draw identity 'Ann'"),
+        (("grey", "--identity", "Ann"), "told expression alone, no identity"),
         (("colour", "--identity", "An"), "the generator colour draws Ann, Bob, Cem. Did you mean 'Ann'?"),
         (("grey", "--interpolate", "sad"), "goes between expressions, A,B; got 'sad' alone"),
         (("grey", "--interpolate", "sad,happier"), "expression is 'happier'"),

@@ -8,7 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from toy_generator import NOISE, SIZE
+from toy_generator import NOISE, PEOPLE, SIZE
 
 from kfer import generator, spec
 
@@ -70,7 +70,24 @@ def test_images_may_have_a_class_each(colour):
     np.testing.assert_array_equal(mixed[1:69:2], happy[1:69:2])
     np.testing.assert_array_equal(mixed[69], colour.draw("happy", 70, 1, identity="Ann")[69])
     assert (mixed[69] != happy[69]).any() and (sad != happy).any()
-    assert (colour.draw("sad", 2, 1) != sad[:2]).any()  # drawn after nobody
+
+
+def test_a_class_that_nobody_names_is_one_at_random(loaded):
+    many = loaded.any_of("expression", 700, 7)
+    names, counts = np.unique(many, return_counts=True)
+    assert set(names) == set(loaded.classes["expression"]) and counts.min() > 0.7 * counts.mean()
+    assert loaded.any_of("expression", 3, 7) == many[:3]
+    assert loaded.any_of("expression", 700, 8) != many
+    np.testing.assert_array_equal(loaded.draw(None, 70, 7), loaded.draw(many[:70], 70, 7))
+
+
+def test_people_that_nobody_names_are_others_than_what_they_show(colour):
+    people = colour.any_of("identity", 70, 1)
+    assert set(people) == set(PEOPLE)
+    expected = colour.draw("sad", 70, 1, identity=people)
+    np.testing.assert_array_equal(colour.draw("sad", 70, 1), expected)
+    between = colour.interpolate(["happy", "sad"], 2, 1, 5)
+    np.testing.assert_array_equal(between[:, 2], expected[:5])
 
 
 def test_interpolation_goes_from_class_to_class_at_the_same_noise(grey):
@@ -104,7 +121,7 @@ def test_iterating_holds_one_batch_at_a_time(grey):
         (("hapy", 1, 0), "expression is 'hapy'; the generator grey draws angry, .*mean 'happy'"),
         (("happy", 0, 0), "count must be at least 1; got 0"),
         (("happy", 1, -1), "seed must be at least 0; got -1"),
-        (("happy", 1, 0, "Ann"), "told expression alone; it cannot draw identity 'Ann'"),
+        (("happy", 1, 0, "Ann"), "told expression alone, no identity"),
         ((["happy", "sad"], 3, 0), "expression: expected one name, or 3, one an image; got 2"),
     ],
 )
