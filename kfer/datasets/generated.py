@@ -86,8 +86,9 @@ class KferGenerated(tfds.core.GeneratorBasedBuilder):
         }
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Generated images, no photographs: faces of nobody, which the generator "
-            f"{generator.name} of kfer drew.",
+            description="Generated images, no photographs: faces "
+            f"{'after people' if spec.IDENTITY in generator.classes else 'of nobody'}, which the "
+            f"generator {generator.name} of kfer drew.",
             features=tfds.features.FeaturesDict(features),
             license="That of what the generator was trained on.",
             metadata=tfds.core.MetadataDict(

@@ -33,9 +33,14 @@ _INTENDED = """\
 Further images to train networks on, and to show what a network has learnt of a class. Every image is
 marked as generated.
 
-- The faces are nobody's. No likeness of a person is intended; where one looks like somebody, it must not
-  be used as a picture of them, and it is no evidence of anything.
+{likeness}
 - Not to deceive: not as a photograph, a profile's picture or a witness."""
+_OF_NOBODY = """\
+- The faces are nobody's. No likeness of a person is intended; where one looks like somebody, it must not
+  be used as a picture of them, and it is no evidence of anything."""
+_OF_PEOPLE = """\
+- With `identity`, the faces are like the people of that name whom it was trained on: draw and show them
+  only as those people allow, never as a picture of them. They are no evidence of anything."""
 _LIMITS = """\
 - It draws what its training images show: who is rare among them, by age, skin or sex, is drawn seldom
   and badly, and what is labelled wrongly is drawn wrongly.
@@ -230,11 +235,14 @@ def _write_card(
     report: Mapping[str, Mapping[str, Any]],
 ) -> None:
     _, image_size, _, channels = model.output_shape
+    whose, likeness = "of nobody", _OF_NOBODY
+    if spec.IDENTITY in classes:
+        whose, likeness = "after people it was trained on", _OF_PEOPLE
     code = commit()
     told = [f"- `{condition}`: {', '.join(names)}." for condition, names in classes.items()]
     sections: dict[str, Sequence[str]] = {
         f"Model card: {name}": [
-            f"A generator that draws faces of nobody, {image_size} pixels high and wide, "
+            f"A generator that draws faces {whose}, {image_size} pixels high and wide, "
             f"{'grey' if channels == 1 else 'in colour'}, from {model.input[dcgan.NOISE].shape[-1]} "
             "numbers of noise and the weights of classes. Trained, measured and exported with kfer "
             f"{kfer.__version__}{f' (commit {code})' if code else ''}.",
@@ -254,7 +262,7 @@ def _write_card(
                 for export, figures in report.items()
             ),
         ),
-        "Intended use": [_INTENDED],
+        "Intended use": [_INTENDED.format(likeness=likeness)],
         "Limits": [_LIMITS],
     }
     write_sections(path, sections)

@@ -100,7 +100,7 @@ def fit(
             (training.samples, network.noise_size), np.float32
         )
 
-        # Whom each image shows, where the generator is told, as it draws nothing of nobody.
+        # Whom each image shows, where the generator is told people: it never draws without.
         others = {
             name: np.random.default_rng([training.seed, _SAMPLES, place]).integers(count, size=len(noise))
             for place, (name, count) in enumerate(num_classes.items())

@@ -66,15 +66,18 @@ def test_generator_json_says_what_was_exported(toy_generators, name):
 
 def test_the_card_says_what_it_is_and_what_not_to_do_with_it(toy_generators):
     card = (toy_generators / "colour" / "1" / "MODEL_CARD.md").read_text()
-    assert card.startswith("# Model card: colour\n\nA generator that draws faces of nobody, 32 pixels")
+    assert card.startswith("# Model card: colour\n\nA generator that draws faces after people it was tr")
     for line in (
         "- `identity`: Ann, Bob, Cem.",
         "- fer2013 (kfer_fer2013/1.0.0): 28,709 training images.",
         "| frechet distance: validation | 31.25 |",
         "| generator.tflite | 128 |",
-        "No likeness of a person is intended",
+        "like the people of that name whom it was trained on",
     ):
         assert line in card
+    card = (toy_generators / "grey" / "1" / "MODEL_CARD.md").read_text()
+    assert card.startswith("# Model card: grey\n\nA generator that draws faces of nobody, 32 pixels")
+    assert "No likeness of a person is intended" in card
 
 
 def test_an_export_that_draws_otherwise_is_refused(tmp_path, monkeypatch):
