@@ -98,8 +98,13 @@ def read_json(
 
 def write_text(path: Path, content: str) -> None:
     """Writes a file that is whole or not there."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file that is whole or not there."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(content, encoding="utf-8")
+    partial.write_bytes(content)
     partial.replace(path)
 
 

@@ -34,7 +34,7 @@ def run(command: str, typed: Sequence[str] | None, body: Callable[[list[str], st
     arguments = sys.argv[1:] if typed is None else list(typed)
     try:
         failed = body(arguments, f"python -m kfer.{command} {shlex.join(arguments)}")
-    except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
+    except (OSError, ValueError, RuntimeError, ModuleNotFoundError, FloatingPointError) as error:
         print(f"kfer.{command}: {error}", file=sys.stderr)
         return 2
     if failed:

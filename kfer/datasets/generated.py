@@ -126,7 +126,7 @@ def _told(counts: Mapping[str, int] | int) -> str:
     """The counts in a folder's name: in words where they are short and plain."""
     if not isinstance(counts, Mapping):
         return f"{counts}each"
-    words = "-".join(f"{expression}{count}" for expression, count in counts.items())
+    words = "-".join(f"{expression}_{count}" for expression, count in counts.items())
     if all(map(_PLAIN.fullmatch, counts)) and len(words) <= _LONGEST:
         return words
     digest = hashlib.sha256(repr(sorted(counts.items())).encode()).hexdigest()[:12]

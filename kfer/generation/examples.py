@@ -1,6 +1,7 @@
 """The real images that a generator learns from and is compared with."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from kfer.settings import PipelineSettings
 
 #: Real images of a class that the variety of generated ones is compared with.
 _COMPARED = 256
+_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,22 @@ class RealImages:
         }
 
 
+def digest(images: Decoded, features: Sequence[str], told: object) -> str:
+    """Returns what images, their labels of some features and what else is told have for a name.
+
+    Args:
+        images: Maybe mapped from disk.
+        features: Of the labels.
+        told: Anything JSON-able.
+    """
+    found = hashlib.sha256(canonical_json(plain(told)).encode())
+    for start in range(0, len(images), _CHUNK):
+        found.update(images.images[start : start + _CHUNK].tobytes())
+    for feature in features:
+        found.update(images.label(feature).tobytes())
+    return found.hexdigest()[:16]
+
+
 def load(settings: GenerationSettings, root: Path) -> RealImages:
     """Returns the examples of a generator, which the pipeline prepares where they are not there yet.
 
@@ -67,7 +85,8 @@ def load(settings: GenerationSettings, root: Path) -> RealImages:
     Raises:
         ComponentError: A component failed.
         RuntimeError: Another process holds the pipeline root.
-        ValueError: The training images are of one class, or none.
+        ValueError: The training images are of one class, or none; or the generator is to be judged, and
+            no held-out image has an expression.
     """
     base = settings.base
     with exclusive(root):
@@ -84,13 +103,18 @@ def load(settings: GenerationSettings, root: Path) -> RealImages:
         for name in settings.network.conditions
     }
     _check_classes(train, classes)
+    compared = input_pipeline.load_decoded(examples.split(heldout), budget)
+    if settings.measures.model and (compared.expression >= 0).sum() < 2:
+        raise ValueError(
+            "a generator that is judged is compared with images that it does not learn: expected a "
+            f"validation or test split with expressions; that of {base.name} has "
+            f"{len(compared):,} images there, {(compared.expression >= 0).sum():,} of them with one"
+        )
+    sources: dict[str, int] = {}
     numbers = np.bincount(train.source, minlength=len(facts["versions"]))
-    return RealImages(
-        train,
-        input_pipeline.load_decoded(examples.split(heldout), budget),
-        classes,
-        {version: int(number) for version, number in zip(facts["versions"], numbers, strict=True)},
-    )
+    for version, number in zip(facts["versions"], numbers, strict=True):
+        sources[version] = sources.get(version, 0) + int(number)
+    return RealImages(train, compared, classes, sources)
 
 
 def _transformed(base: PipelineSettings, root: Path) -> TransformedExamples:
@@ -113,11 +137,13 @@ def _transformed(base: PipelineSettings, root: Path) -> TransformedExamples:
 def _check_classes(train: Decoded, classes: Mapping[str, tuple[str, ...]]) -> None:
     for condition, names in classes.items():
         labels = train.label(condition)
-        present = [names[label] for label in np.unique(labels[labels >= 0])]
+        found, numbers = np.unique(labels[labels >= 0], return_counts=True)
+        present = [names[label] for label in found[numbers > 1]]
         if len(present) < 2:
             leave = ", or leave it out of network.conditions" if condition == spec.IDENTITY else ""
             raise ValueError(
-                f"a generator that is told the {condition} needs training images of at least two "
-                f"classes; these {len(train):,} are of {', '.join(present) or 'none that is known'}. "
+                f"a generator that is told the {condition} needs at least two training images of "
+                f"each of two classes; of these {len(train):,} images only "
+                f"{', '.join(present) or 'none'} has as many. "
                 f"Take other examples{leave}"
             )

@@ -132,8 +132,9 @@ def inception(weights: str | None = "imagenet") -> Features:
         if type(error) is not Exception:
             raise
         raise FileNotFoundError(
-            f"Inception's weights are not here and cannot be downloaded ({error}): name their file, or "
-            "set measures.features to embedding, a model's own, which needs no download"
+            f"Inception's weights are not here and cannot be downloaded ({error}): copy their file to "
+            "where Keras keeps downloads (~/.keras/models), or set measures.features to embedding, a "
+            "model's own, which needs no download"
         ) from error
     predict = tf.function(network, reduce_retracing=True)
 

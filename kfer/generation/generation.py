@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kfer import files, generator, spec
 from kfer.comparison.command import aligned
@@ -43,12 +42,14 @@ def make(settings: GenerationSettings, output_dir: Path) -> dict[str, Any]:
         each epoch; and "pushed", the generator's folder.
 
     Raises:
-        ValueError: The folder is another generator's, the model of `measures.model` does not fit, or the
-            examples are of one class.
+        ValueError: The folder is another generator's, a model that reads faces has its name, the model of
+            `measures.model` does not fit, the examples are of one class, or none of those that are not
+            learned has an expression.
         FileNotFoundError: There is no such model, or the examples' files are missing.
         FloatingPointError: A loss is not a number; the checkpoint of the last epoch stays.
         RuntimeError: Another process trains this generator, or the examples cannot be prepared.
     """
+    _check_place(settings)
     files.claim(output_dir, "generator", settings.name)
     with exclusive(output_dir):
         # First, for what is missing is to be said before hours of training.
@@ -73,6 +74,15 @@ def summary(made: dict[str, Any], output_dir: Path) -> str:
     """
     table = "" if made["figures"] is None else f"\n{_table(made['figures'])}\n"
     return f"{table}\nGenerator: {made['pushed']}\nSamples: {output_dir / 'samples.png'}"
+
+
+def _check_place(settings: GenerationSettings) -> None:
+    versions = Path(settings.base.serving_dir) / settings.name
+    if any(versions.glob(f"*/{generator.OF_READERS}")):
+        raise ValueError(
+            f"{versions} holds a model that reads faces; a generator needs a folder of its own: give it "
+            "another name, or another --serving-dir"
+        )
 
 
 def _reader(settings: GenerationSettings) -> features.Reader | None:
@@ -126,7 +136,7 @@ def _measured(
     picture = measures.neighbours_picture(
         images.images, real.train.images, figures["copies"]["pixels"]["closest"], "grey levels"
     )
-    (output_dir / "neighbours.png").write_bytes(png.encoded(picture, {}))
+    files.write_bytes(output_dir / "neighbours.png", png.encoded(picture, {}))
     found = {**judged, "generated": figures, **learned}
     files.write_json(path, found)
     return found
@@ -141,7 +151,7 @@ def _pushed(
 ) -> Path:
     """The version that has this generator, the newest one where it is that already."""
     versions = Path(settings.base.serving_dir) / settings.name
-    if any(versions.glob(f"*/{generator.FILE}")):
+    if any(path.parent.name.isdecimal() for path in versions.glob(f"*/{generator.FILE}")):
         newest = generator.read(versions).place
         described = files.read_json(newest / generator.FILE)
         if (described["weights"], described["measures"]) == (weights_digest(trained), told):
@@ -187,7 +197,7 @@ def _draw(pushed: Path, output_dir: Path, seed: int) -> None:
     names = drawing.classes[spec.EXPRESSION]
     marks = drawing.description.marks(seed)
     rows = {name: drawing.draw(name, _COLUMNS, seed) for name in names}
-    (output_dir / "samples.png").write_bytes(png.encoded(grid(rows), marks))
+    files.write_bytes(output_dir / "samples.png", png.encoded(grid(rows), marks))
     around = (*names, names[0])
     between = drawing.interpolate(around, _STEPS, seed, 5)
     picture = grid(
@@ -195,7 +205,7 @@ def _draw(pushed: Path, output_dir: Path, seed: int) -> None:
         columns=between.shape[1],
         headings={number * _STEPS: name for number, name in enumerate(around)},
     )
-    (output_dir / "interpolation.png").write_bytes(png.encoded(picture, marks))
+    files.write_bytes(output_dir / "interpolation.png", png.encoded(picture, marks))
 
 
 def _table(figures: dict[str, Any]) -> str:
@@ -235,5 +245,5 @@ def _copies(found: dict[str, Any], kind: str) -> tuple[str, str, str]:
     return _share(found[kind]), "", f"{found[f'heldout_{kind}']:.3f}"
 
 
-def _share(interval: dict[str, float] | None) -> str:
-    return "" if interval is None or np.isnan(interval["value"]) else f"{interval['value']:.3f}"
+def _share(interval: dict[str, float | None] | None) -> str:
+    return "" if interval is None or interval["value"] is None else f"{interval['value']:.3f}"

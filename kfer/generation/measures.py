@@ -1,7 +1,6 @@
 """How good generated faces are: beside real ones, to a network that knows faces, and to learn from."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kfer import evaluation, metrics, models, spec, training
 from kfer.evaluation.slices import as_dict, number_or_none
+from kfer.generation import examples
 from kfer.generation.features import Features, Reader, scaled
 from kfer.input_pipeline import Decoded, for_training, steps_per_epoch
 from kfer.settings import EvaluationSettings, PipelineSettings
@@ -142,7 +142,7 @@ def learned_from(
         heldout: Real images of the same size.
         settings: Of which the task "expression", `model`, `augmentation` and `training` count. The
             network is that of the last epoch: none is chosen.
-        work_dir: Where a training that was stopped goes on, if the images are the same.
+        work_dir: Where a training that was stopped goes on, if images and settings are the same.
 
     Returns:
         A JSON-able report: "accuracy" and "macro_f1" on the held-out images with "intervals", of each
@@ -159,6 +159,8 @@ def learned_from(
     _, size, _, channels = images.images.shape
     network = models.build(settings.model, size, channels, tasks, 0, chosen.seed, chosen.mixed_precision)
 
+    told = {"model": settings.model, "augmentation": settings.augmentation, "training": chosen}
+
     def batches(step: int, rows: Sequence[int] | None = None) -> tf.data.Dataset:
         return for_training(
             *(images, chosen.batch_size, chosen.seed, settings.augmentation, step),
@@ -167,7 +169,7 @@ def learned_from(
 
     training.train(
         *(network, batches, steps_per_epoch(images, chosen.batch_size), heldout, chosen, tasks),
-        work_dir / _digest(images),
+        work_dir / examples.digest(images, [spec.EXPRESSION], told),
         class_counts=training.class_counts(images, tasks),
     )
     report, _ = evaluation.evaluate(
@@ -333,9 +335,3 @@ def _copies(nearest: _Nearest, sets: Mapping[str, np.ndarray], share: float) -> 
             for place in np.argsort(distances, kind="stable")[:_CLOSEST]
         ],
     }
-
-
-def _digest(images: Decoded) -> str:
-    """Names a folder for a training on these images and labels."""
-    digest = hashlib.sha256(images.images.tobytes() + images.expression.tobytes())
-    return digest.hexdigest()[:16]

@@ -35,6 +35,8 @@ class MeasureSettings:
     def __post_init__(self) -> None:
         check_choices(self, ("embedding", "inception"), "features")
         check_numbers(self, "at least 0", "num_images_each_epoch", "classifier_epochs", "seed")
+        each_epoch = self.num_images_each_epoch
+        check(each_epoch != 1, "num_images_each_epoch", "0, or at least 2", each_epoch)
         check(self.num_images >= 100, "num_images", "at least 100", self.num_images)
 
 
@@ -67,4 +69,11 @@ class GenerationSettings:
             ", ".join(self.base.tasks),
         )
         check(self.base.data.frames == 0, "base.data.frames", "0: it draws images", self.base.data.frames)
+        weights = [source.weight for source in self.base.data.sources if source.weight is not None]
+        check(
+            not weights,
+            "base.data.sources",
+            "sources without a weight: all of their images are learned",
+            ", ".join(map(str, weights)),
+        )
         check(not self.base.tuning.trials, "base.tuning.trials", "0", self.base.tuning.trials)

@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kfer import input_pipeline, metrics, spec
-from kfer.generation.examples import RealImages
+from kfer import files, input_pipeline, metrics, spec
+from kfer.generation.examples import RealImages, digest
 from kfer.generation.features import Reader, scaled
 from kfer.generation.settings import GenerationSettings
 from kfer.input_pipeline import Decoded
@@ -41,7 +41,7 @@ def train(
         until: Ends after this epoch.
 
     Raises:
-        ValueError: The checkpoint is of other settings.
+        ValueError: The checkpoint is of other settings or examples.
         FloatingPointError: A loss is not a number.
     """
     training = settings.adversarial
@@ -51,7 +51,7 @@ def train(
 
     def show(epoch: int, drawn: Mapping[int, np.ndarray]) -> None:
         rows = {names[label]: images for label, images in drawn.items()}
-        (samples / _EPOCH.format(epoch)).write_bytes(png.encoded(grid(rows), {"epoch": str(epoch)}))
+        files.write_bytes(samples / _EPOCH.format(epoch), png.encoded(grid(rows), {"epoch": str(epoch)}))
 
     make_batches = functools.partial(
         input_pipeline.for_training,
@@ -75,6 +75,7 @@ def train(
         show,
         _judge(settings, real, reader),
         until,
+        digest(real.train, settings.network.conditions, real.classes),
     )
 
 

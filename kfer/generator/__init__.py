@@ -8,6 +8,7 @@ is loaded.
 """
 
 from kfer.generator.description import FILE as FILE
+from kfer.generator.description import OF_READERS as OF_READERS
 from kfer.generator.description import TFLITE as TFLITE
 from kfer.generator.description import Description as Description
 from kfer.generator.description import find as find

@@ -13,7 +13,8 @@ from kfer.files import named_if_damaged, read_json
 FOLDER = Path("saved_models")
 #: Of a version's folder: what describes it, and what LiteRT runs.
 FILE, TFLITE = "generator.json", "generator.tflite"
-_OF_READERS = "model.json"
+#: What describes a network that reads faces.
+OF_READERS = "model.json"
 _ADVICE = "copy the generator's whole folder again"
 _NO_GENERATOR = "`python -m kfer.generation SETTINGS --data-dir DIR` trains one and pushes it there"
 
@@ -133,7 +134,7 @@ def read(path: Path | str) -> Description:
         path = _newest_version(path)
     folder = path if path.is_dir() else path.parent
     if not (folder / FILE).is_file():
-        if any(file.is_file() for file in (folder / _OF_READERS, *folder.glob(f"*/{_OF_READERS}"))):
+        if any(file.is_file() for file in (folder / OF_READERS, *folder.glob(f"*/{OF_READERS}"))):
             raise ValueError(f"{path} is a network that reads faces; `kfer analyze` takes it")
         raise ValueError(f"{path} is no generator: expected a {FILE} in {folder}, as an export writes it")
     file = folder / FILE

@@ -10,6 +10,7 @@ import keras
 from keras import layers, ops
 
 from kfer.models import precision
+from kfer.models.spectral import SpectralNormalization
 from kfer.settings.generation import DcganSettings
 
 NOISE, IMAGES, SCORE = "noise", "images", "score"
@@ -136,9 +137,7 @@ def _inputs(conditions: Sequence[str], num_classes: Mapping[str, int]) -> dict[s
     return {name: keras.Input((num_classes[name],), name=name, dtype="float32") for name in conditions}
 
 
-def _chosen(
-    units: int, name: str, deviation: float = _DEVIATION, dtype: str | None = None
-) -> layers.Dense:
+def _chosen(units: int, name: str, dtype: str | None = None) -> layers.Dense:
     """Weights of their own for each class."""
     return layers.Dense(units, use_bias=False, **_normal(), dtype=dtype, name=name)
 
@@ -160,7 +159,7 @@ def _normal() -> dict[str, object]:
 def _bounded(layer: layers.Layer, spectral: bool) -> layers.Layer:
     if not spectral:
         return layer
-    return layers.SpectralNormalization(layer, dtype=layer.dtype_policy, name=f"{layer.name}.bounded")
+    return SpectralNormalization(layer, name=f"{layer.name}.bounded")
 
 
 def _grown(

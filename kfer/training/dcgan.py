@@ -44,6 +44,7 @@ def fit(
     show: Callable[[int, Mapping[int, np.ndarray]], None],
     validate: Callable[[keras.Model], Mapping[str, float]] = lambda generator: {},
     until: int | None = None,
+    digest: str = "",
 ) -> tuple[keras.Model, checkpoint.History]:
     """Trains a generator, or goes on after the last epoch that `work_dir` has a checkpoint of.
 
@@ -66,6 +67,7 @@ def fit(
             epoch's.
         until: Ends after this epoch, although the settings have more; called again with a later one it
             goes on as if it had not ended.
+        digest: Of the examples and of what their classes are called; a checkpoint of others is refused.
 
     Returns:
         The generator that draws, and the figures of each epoch: "epoch" (from 1), the means of what
@@ -73,7 +75,8 @@ def fit(
         classes, as shares of that of real images, "images_per_second", and what `validate` says.
 
     Raises:
-        ValueError: `work_dir` has a checkpoint of other settings, or images do not fit the settings.
+        ValueError: `work_dir` has a checkpoint of other settings or examples, or images do not fit the
+            settings.
         FloatingPointError: A loss is not a number. The checkpoint of the last epoch stays.
     """
     run = {
@@ -83,6 +86,7 @@ def fit(
         "channels": channels,
         "num_classes": dict(num_classes),
         "steps_per_epoch": steps_per_epoch,
+        "examples": digest,
     }
     work_dir.mkdir(parents=True, exist_ok=True)
     found = checkpoint.load(work_dir, run)

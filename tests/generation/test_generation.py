@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kfer import generator
-from kfer.generation import generation
+from kfer.generation import examples, generation
 from kfer.generation.__main__ import main
 from kfer.generation.settings import GenerationSettings, MeasureSettings
 from kfer.settings import (
@@ -113,9 +114,28 @@ def test_other_examples_are_measured_anew(made, tmp_path) -> None:
     )
     data = dataclasses.replace(settings.base.data, sources=(source,))
     base = dataclasses.replace(settings.base, data=data, serving_dir=str(tmp_path))
-    again = generation.make(dataclasses.replace(settings, base=base), output_dir)
+    measured = dataclasses.replace(settings.measures, classifier_epochs=2)
+    again = generation.make(dataclasses.replace(settings, base=base, measures=measured), output_dir)
     assert found["figures"]["generated"]["num_heldout"] == 24
     assert again["figures"]["generated"]["num_heldout"] == 90
+
+
+def test_a_training_does_not_go_on_with_other_examples(made) -> None:
+    """Nor with the same ones under other names: what is pushed would draw light for dark."""
+    settings, output_dir, found = made
+    source = dataclasses.replace(
+        settings.base.data.sources[0], splits={"train": "train[5:]", "validation": "validation"}
+    )
+    fewer = dataclasses.replace(
+        settings.base, data=dataclasses.replace(settings.base.data, sources=(source,))
+    )
+    turned = dataclasses.replace(settings.base, tasks={"expression": TaskSettings(names=CLASSES[::-1])})
+    for base in (fewer, turned):
+        with pytest.raises(
+            ValueError, match=r"run with other settings: .*examples was '[0-9a-f]+' and is"
+        ):
+            generation.make(dataclasses.replace(settings, base=base), output_dir)
+    assert len(list(found["pushed"].parent.iterdir())) == 1
 
 
 def test_the_summary_is_a_table_of_generated_and_real_images(made) -> None:
@@ -147,8 +167,60 @@ def test_a_missing_model_is_said_before_the_training(images, tmp_path) -> None:
 def test_examples_of_one_class_are_refused(pushed, tmp_path) -> None:
     folder = write_images(tmp_path / "one", ("grey",))
     settings = settings_of(folder, pushed, tmp_path / "saved_models")
-    with pytest.raises(ValueError, match=r"at least two classes; these 30 are of grey\. Take other"):
+    message = r"of each of two classes; of these 30 images only grey has as many\. Take other examples$"
+    with pytest.raises(ValueError, match=message):
         generation.make(settings, tmp_path / "output")
+
+
+def test_examples_without_any_to_compare_with_are_refused_before_the_training(
+    images, pushed, tmp_path
+) -> None:
+    settings = settings_of(images, pushed, tmp_path / "saved_models")
+    sources = (
+        dataclasses.replace(settings.base.data.sources[0], splits={"train": "train"}),
+        dataclasses.replace(
+            settings.base.data.sources[0],
+            splits={"validation": "validation"},
+            labels={"expression": {"*": ""}},
+        ),
+    )
+    base = settings.base
+    for chosen, number in ((sources[:1], "0"), (sources, "24")):
+        data = dataclasses.replace(base.data, sources=chosen)
+        other = dataclasses.replace(settings, base=dataclasses.replace(base, data=data))
+        with pytest.raises(ValueError, match=f"has {number} images there, 0 of them with one"):
+            generation.make(other, tmp_path / f"output{number}")
+        assert not (tmp_path / f"output{number}" / "training").exists()
+
+
+def test_sources_of_one_dataset_are_counted_together(images, tmp_path) -> None:
+    settings = settings_of(images, "", tmp_path / "saved_models")
+    (source,) = settings.base.data.sources
+    halves = [{"train": "train[:50%]", "validation": "validation"}, {"train": "train[50%:]"}]
+    sources = tuple(dataclasses.replace(source, splits=splits) for splits in halves)
+    data = dataclasses.replace(settings.base.data, sources=sources)
+    base = dataclasses.replace(settings.base, data=data)
+    found = examples.load(dataclasses.replace(settings, base=base), tmp_path / "pipeline")
+    assert sum(found.sources.values()) == len(found.train) == 90
+
+
+def test_a_push_that_was_killed_is_no_version(made, tmp_path) -> None:
+    settings, output_dir, found = made
+    serving = tmp_path / "saved_models"
+    (serving / "shades" / ".pushing-1").mkdir(parents=True)
+    shutil.copy(found["pushed"] / "generator.json", serving / "shades" / ".pushing-1")
+    base = dataclasses.replace(settings.base, serving_dir=str(serving))
+    again = generation.make(dataclasses.replace(settings, base=base), output_dir)
+    assert again["pushed"] == serving / "shades" / "1"
+
+
+def test_a_model_that_reads_faces_keeps_its_name(images, pushed, tmp_path) -> None:
+    settings = settings_of(images, pushed, pushed.parent)
+    with pytest.raises(
+        ValueError, match="toy holds a model that reads faces; a generator needs a folder"
+    ):
+        generation.make(dataclasses.replace(settings, name="toy"), tmp_path / "output")
+    assert not (tmp_path / "output").exists()
 
 
 def test_a_generator_is_told_whom_it_draws_after(tmp_path) -> None:
@@ -193,3 +265,6 @@ def test_the_command(images, tmp_path, capsys, monkeypatch) -> None:
     assert (tmp_path / "generation_output" / "shades" / "samples.png").is_file()
     assert main([*arguments, "--network.upsampling", "sideways"]) == 2
     assert "upsampling must be among transposed, resize; got 'sideways'" in capsys.readouterr().err
+    rate = ["--adversarial.generator_learning_rate", "1e30", "--output-dir", "spoilt"]
+    assert main([*arguments, *rate]) == 2
+    assert "is not a number in epoch 1: the training stops. Lower" in capsys.readouterr().err

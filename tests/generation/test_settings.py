@@ -1,12 +1,16 @@
 """Settings of a generator: what they refuse."""
 
+import dataclasses
+
 import pytest
 
 from kfer.generation.settings import GenerationSettings, MeasureSettings
 from kfer.settings import (
     AdversarialSettings,
+    DataSettings,
     DcganSettings,
     PipelineSettings,
+    SourceSettings,
     TaskSettings,
     TuningSettings,
 )
@@ -37,8 +41,19 @@ BASE = PipelineSettings(tuning=TuningSettings(trials=0))
         (AdversarialSettings, {"samples": 1}, "samples must be at least 2"),
         (AdversarialSettings, {"mixed_precision": "mixed_float16"}, "among float32, mixed_bfloat16"),
         (MeasureSettings, {"num_images": 10}, "num_images must be at least 100"),
+        (MeasureSettings, {"num_images_each_epoch": 1}, "num_images_each_epoch must be 0, or at least 2"),
         (MeasureSettings, {"features": "vgg"}, "features must be among embedding, inception"),
         (GenerationSettings, {"name": "a b", "base": BASE}, "name must be letters"),
+        (
+            GenerationSettings,
+            {
+                "name": "a",
+                "base": dataclasses.replace(
+                    BASE, data=DataSettings((SourceSettings("fer2013", 0.5), SourceSettings("lfw")))
+                ),
+            },
+            "base.data.sources must be sources without a weight: all of their images.*; got '0.5'",
+        ),
         (
             GenerationSettings,
             {"name": "a", "base": PipelineSettings(tuning=TuningSettings(trials=1))},

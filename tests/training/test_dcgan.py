@@ -53,11 +53,12 @@ def fit(
     steps: int = 4,
     until: int | None = None,
     shown: dict | None = None,
+    digest: str = "",
 ):
     real = {label: drawn(np.full(8, label)).astype(np.uint8) for label in (0, 1)}
     shown = {} if shown is None else shown
     arguments = (16, 1, CLASSES, work_dir, real, shown.__setitem__)
-    return dcgan.fit(make_batches, steps, network, training, *arguments, until=until)
+    return dcgan.fit(make_batches, steps, network, training, *arguments, until=until, digest=digest)
 
 
 @pytest.mark.parametrize("normalization", ["spectral", "batch", "none"])
@@ -121,6 +122,8 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(tmp_path):
         fit(tmp_path, dataclasses.replace(TRAINING, loss="hinge"))
     with pytest.raises(ValueError, match="generator_widths was"):
         fit(tmp_path, network=dataclasses.replace(NETWORK, generator_widths=(8, 8)))
+    with pytest.raises(ValueError, match="examples was '' and is 'abc'"):
+        fit(tmp_path, digest="abc")
 
 
 def test_what_is_not_a_number_stops_and_keeps_the_last_checkpoint(tmp_path):
