@@ -3,6 +3,9 @@
 Command: python -m kfer.study pipelines/dcgan_study.py --data-dir DIR
     It needs matplotlib: pip install 'kfer[plots]'. Add --report-only to see what is finished so far.
 Data: DIR/fer2013/archive.zip; docs/datasets.md says where to get it.
+Time: 11 minutes a run, 9 runs, on 2 cores with bfloat16 instructions. Memory: 1 GB.
+Expect: disgust's recall +16 points with generated faces and +32 with oversampling, accuracy as without;
+    macro F1 rises with oversampling alone (+1.7). docs/dcgan.md has all figures.
 Before: python -m kfer.generation pipelines/dcgan_fer2013.py --data-dir DIR, whose generator draws the
     faces.
 Test: PublicTest and PrivateTest together, used once a run, when its training has ended. The generator has

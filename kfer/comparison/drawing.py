@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 #: The page's colours in its light dress; as SVG they become its variables, so that they turn dark too.
 COLOURS = {
@@ -203,7 +203,8 @@ def write_value(axes: Axes, value: float, right: float, row: float) -> None:
 def in_percent(axis: Axis) -> None:
     """Writes an axis of shares in percent, with few and round ticks."""
     axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    # Half a percent is told as such.
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 3):g}%"))
 
 
 def as_rows(axes: Axes, names: Sequence[str]) -> None:
