@@ -2,7 +2,7 @@
 
 Command: python -m kfer.generation pipelines/dcgan_synthetic.py
 Before: python -m kfer.pipeline, whose model judges the faces.
-Time: about 15 minutes on 2 cores with bfloat16 instructions. Memory: 1.1 GB.
+Time: 17 minutes on 2 cores with bfloat16 instructions. Memory: 1.1 GB.
 Expect: more than 0.9 of the faces express what they should; docs/dcgan.md.
 """
 
