@@ -138,9 +138,7 @@ def _new_folder(place: Path) -> Iterator[Path]:
 def _draw(generator: Generator, folder: Path, expressions: list[str], parsed: argparse.Namespace) -> None:
     shown: dict[str, list[np.ndarray]] = {}
     files: dict[str, list[str]] = {}
-    people = [parsed.identity] * parsed.count if parsed.identity else []
-    if not people and spec.IDENTITY in generator.classes:
-        people = generator.any_of(spec.IDENTITY, parsed.count, parsed.seed)
+    people = generator.people(parsed.count, parsed.seed, parsed.identity)
     with tqdm(total=parsed.count * len(expressions), unit="face", file=sys.stderr) as bar:
         for expression in expressions:
             (folder / expression).mkdir()

@@ -89,6 +89,22 @@ class Generator:
         names = self.classes[condition]
         return [names[number] for number in random(_at_least(count, 1, "count"))]
 
+    def people(self, count: int, seed: int, identity: str | None = None) -> list[str]:
+        """Returns whom each of the first images of a seed is drawn after; [] where nobody can be told.
+
+        Args:
+            count: How many images, at least 1.
+            seed: At least 0.
+            identity: The one that all are drawn after; None for those of `any_of`.
+
+        Raises:
+            ValueError: The generator knows no such person, or the count or the seed is too low.
+        """
+        if identity is not None:
+            self.description.check_class(spec.IDENTITY, identity)
+            return [identity] * count
+        return self.any_of(spec.IDENTITY, count, seed) if spec.IDENTITY in self.classes else []
+
     def draw(self, expression: Chosen, count: int, seed: int, identity: Chosen = None) -> np.ndarray:
         """Returns faces; image i of a seed is the same in any count, and of the same noise in any class.
 
@@ -171,15 +187,13 @@ class Generator:
         before = np.minimum(places.astype(int), len(names) - 2)
         share = (places - before)[:, np.newaxis].astype(np.float32)
         mixed = (1 - share) * corners[before] + share * corners[before + 1]
-        people: Sequence[str] = [] if identity is None else [identity] * rows
-        if identity is None and spec.IDENTITY in self.classes:
-            people = self.any_of(spec.IDENTITY, rows, seed)
-        whom = [self.description.check_class(spec.IDENTITY, name) for name in people]
+        people = self.people(rows, seed, identity)
         drawn = []
         for row, noise in enumerate(self.noise(rows, seed)):
             weights = {spec.EXPRESSION: mixed}
-            if whom:
-                weights[spec.IDENTITY] = self._weights(spec.IDENTITY, np.full(len(places), whom[row]))
+            if people:
+                whom = self._numbers(spec.IDENTITY, people[row], 1)
+                weights[spec.IDENTITY] = self._weights(spec.IDENTITY, whom.repeat(len(places)))
             drawn.append(self._network({"noise": np.tile(noise, (len(places), 1)), **weights}))
         return np.stack(drawn)
 
