@@ -104,11 +104,12 @@ def load(settings: GenerationSettings, root: Path) -> RealImages:
     }
     _check_classes(train, classes)
     compared = input_pipeline.load_decoded(examples.split(heldout), budget)
-    if settings.measures.model and (compared.expression >= 0).sum() < 2:
+    num_labelled = int((compared.expression >= 0).sum())
+    if settings.measures.model and num_labelled < 2:
         raise ValueError(
             "a generator that is judged is compared with images that it does not learn: expected a "
             f"validation or test split with expressions; that of {base.name} has "
-            f"{len(compared):,} images there, {(compared.expression >= 0).sum():,} of them with one"
+            f"{len(compared):,} images there, {num_labelled:,} of them with one"
         )
     sources: dict[str, int] = {}
     numbers = np.bincount(train.source, minlength=len(facts["versions"]))
@@ -143,7 +144,6 @@ def _check_classes(train: Decoded, classes: Mapping[str, tuple[str, ...]]) -> No
             leave = ", or leave it out of network.conditions" if condition == spec.IDENTITY else ""
             raise ValueError(
                 f"a generator that is told the {condition} needs at least two training images of "
-                f"each of two classes; of these {len(train):,} images only "
-                f"{', '.join(present) or 'none'} has as many. "
-                f"Take other examples{leave}"
+                f"each of two classes; classes that have as many among these {len(train):,} images: "
+                f"{', '.join(present) or 'none'}. Take other examples{leave}"
             )
