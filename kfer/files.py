@@ -3,35 +3,72 @@
 import contextlib
 import csv
 import dataclasses
+import errno
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 _STUDY = "study.json"
+# Characters.
+_LONGEST_REASON = 300
 
 
 class DamagedError(ValueError):
-    """A file that was whole when it was written is not any more."""
+    """A file that cannot be read: damaged, cut short, too large, or of another kind."""
 
 
 @contextlib.contextmanager
-def named_if_damaged(path: Path, advice: str) -> Iterator[None]:
-    """Reads a file of this package's own, and names it where it cannot be understood.
+def named_if_damaged(path: Path | str, advice: str) -> Iterator[None]:
+    """Reads a file that others may have changed, and names it where reading fails, for whatever reason.
+
+    Readers of foreign bytes raise errors of many kinds, MemoryError and RecursionError among them. Each
+    becomes one error; interrupts go through, and so does a `DamagedError`, which has its file's name.
 
     Args:
-        path: The file.
+        path: The file; a member of an archive is written "archive.zip, member".
         advice: What the user can do.
 
     Raises:
-        DamagedError: What is done within fails as a cut or changed file lets it fail.
+        DamagedError: What is done within fails.
+        OSError: The system refuses (no such file, no permission, no space); the message names a file.
     """
     try:
         yield
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DamagedError(f"{path} is damaged ({error}): {advice}") from error
+    except DamagedError:
+        raise
+    except OSError as error:
+        if not _of_the_system(error):
+            raise DamagedError(f"{path} is damaged ({reason(error)}): {advice}") from error
+        if error.filename is None and str(path) not in str(error):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
+    except BaseException as error:
+        # Readers in Rust raise their panics as BaseException.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise DamagedError(f"{path} is damaged ({reason(error)}): {advice}") from error
+
+
+def reason(error: BaseException) -> str:
+    """Returns what an error of another package says, as one printable line of at most 300 characters."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        text = "reading it takes more memory than there is"
+    elif isinstance(error, RecursionError):
+        text = "its content is nested too deep"
+    elif isinstance(error, LookupError) or not text:
+        text = f"{type(error).__name__} {text}".rstrip()
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
+
+
+def _of_the_system(error: OSError) -> bool:
+    """Whether the system refuses, rather than a reader that finds something wrong in the content."""
+    if error.errno is None:
+        return isinstance(error, FileNotFoundError | PermissionError | FileExistsError)
+    # What a seek or read raises whose place comes from damaged bytes.
+    return error.errno not in (errno.EINVAL, errno.EOVERFLOW, errno.EBADF)
 
 
 def saved_model_bytes(folder: Path) -> int:
@@ -90,7 +127,7 @@ def read_json(
         advice: What the user can do where it is damaged.
 
     Raises:
-        DamagedError: It is none of that.
+        DamagedError: The file is not valid JSON, or has no object.
     """
     with named_if_damaged(path, advice):
         return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,7 +1,9 @@
 import csv
 import dataclasses
+import errno
 import json
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,53 @@ def test_of_files_that_fit_the_newest_is_taken(tmp_path):
     assert files.newest(str(tmp_path / "3" / "model.keras")) == tmp_path / "3" / "model.keras"
     with pytest.raises(FileNotFoundError, match=r"there is no file .*/\*\.h5"):
         files.newest(str(tmp_path / "*.h5"))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no such\nblock"), "(no such block)"),
+        (KeyError("name"), "(KeyError 'name')"),
+        (zlib.error("bad data"), "(bad data)"),
+        (AttributeError("it has no x"), "(it has no x)"),
+        (MemoryError(), "(reading it takes more memory than there is)"),
+        (RecursionError("maximum"), "(its content is nested too deep)"),
+        (OSError("file signature not found"), "(file signature not found)"),
+        (OSError(errno.EINVAL, "Invalid argument"), "([Errno 22] Invalid argument)"),
+        (StopIteration(), "(StopIteration)"),
+        (RuntimeError("\x1b[2J" + 1000 * "x"), "(\\x1b[2J" + 293 * "x" + "...)"),
+        (type("PanicException", (BaseException,), {})("index out of range"), "(index out of range)"),
+    ],
+)
+def test_any_failure_of_a_reader_names_the_file_and_what_to_do(error, words):
+    with (
+        pytest.raises(files.DamagedError) as raised,
+        files.named_if_damaged("faces.zip", "fetch it anew"),
+    ):
+        raise error
+    assert str(raised.value) == f"faces.zip is damaged {words}: fetch it anew"
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_interrupts_are_no_damage(interrupt):
+    with pytest.raises(interrupt), files.named_if_damaged("faces.zip", "fetch it anew"):
+        raise interrupt
+
+
+def test_what_the_system_refuses_stays_what_it_is_and_names_the_file():
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(OSError, match="left on device: 'faces") as raised,
+        files.named_if_damaged("faces", "-"),
+    ):
+        raise full
+    assert raised.value.errno == errno.ENOSPC
+    with pytest.raises(FileNotFoundError, match="other"), files.named_if_damaged("faces", "-"):
+        Path("other").read_bytes()
+
+
+def test_the_name_of_an_inner_file_is_kept():
+    inner, outer = files.named_if_damaged("inner", "mend it"), files.named_if_damaged("outer", "-")
+    with pytest.raises(files.DamagedError, match=r"^inner is damaged \(x\): mend it$"), outer, inner:
+        raise ValueError("x")
