@@ -1,0 +1,336 @@
+"""What of a folder or an archive is looked at: one rule for datasets and commands.
+
+Hidden files, and what systems and programs put into folders for themselves, are passed over. Links are
+followed. Whatever else is left out is counted and named in a `LeftOut`.
+"""
+# Of a million files, strings take a tenth of the time and memory of pathlib's objects.
+# ruff: noqa: PTH114, PTH116, PTH118, PTH208
+
+import enum
+import errno
+import logging
+import os
+import stat
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+_READ = ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm"
+_UNREAD = """
+.heic .heif .hif .avif .apng .mng .jxl .jp2 .j2k .jpx .tga .ico .icns .pcx .exr .hdr .dds .pfm .pam .qoi
+.sgi .rgb .dcm .fits .psd .psb .xcf .kra .svg .svgz .eps .ai .pdf .emf .wmf .raw .dng .cr2 .cr3 .crw .nef
+.nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq
+"""
+#: Endings of the names of pictures that kfer reads.
+PICTURES = frozenset(_READ.split())
+# Endings of pictures that it does not read: a user may think that they are read.
+_UNREAD_PICTURES = frozenset(_UNREAD.split())
+# What programs and systems put into folders for themselves, besides names that begin with a dot.
+_SYSTEM_NAMES = frozenset(
+    (
+        "__macosx",  # in zips of macOS
+        "network trash folder",
+        "temporary items",
+        "icon\r",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        "lost+found",
+        "@eadir",  # of network storage
+        "@tmp",
+        "@recycle",
+        "@recently-snapshot",
+        "#recycle",
+        "#snapshot",
+    )
+)
+# Links to folders within what links to folders lead to; folders that link to each other are endless.
+_MOST_LINKS = 4
+# So many different endings are counted by themselves, and so many names are told of each.
+_MOST_REASONS, _NUM_TOLD = 12, 3
+_LONGEST_ENDING = 8
+
+
+class Reason(enum.Enum):
+    """Why something is left out."""
+
+    HIDDEN = "hidden"
+    NOT_TEXT = "with a name that is not UTF-8"
+    BROKEN_LINK = "broken link"
+    CIRCLE = "link that leads in a circle"
+    SPECIAL = "pipe, socket or device"
+    UNREADABLE = "that may not be read"
+    UNREAD_FORMAT = "picture of a format that is not read"
+    OTHER_ENDING = "without the ending of what is read"
+    EMPTY = "empty file"
+    UNLISTED = "not in the table"
+
+
+class File(NamedTuple):
+    """A file that is there.
+
+    Attributes:
+        name: The path within the folder, with forward slashes, as it is on the disk.
+        size: In bytes.
+        modified_ns: When it was written last, in nanoseconds since 1970.
+    """
+
+    name: str
+    size: int
+    modified_ns: int
+
+
+@dataclass
+class _Omitted:
+    count: int
+    names: list[str]
+
+
+class LeftOut:
+    """What a listing left out: counts by reason, and names."""
+
+    def __init__(self, keep: int | None = _NUM_TOLD) -> None:
+        """Starts with nothing.
+
+        Args:
+            keep: How many names of each reason are kept; None for all.
+        """
+        self._keep = keep
+        self._omitted: dict[tuple[Reason, str], _Omitted] = {}
+
+    def add(self, reason: Reason, name: str, ending: str = "") -> None:
+        """Counts a file or folder.
+
+        Args:
+            reason: Why it is left out.
+            name: Its path, in any form; it is kept in one that can be printed.
+            ending: The ending of its name, where that is the reason.
+        """
+        key = reason, ending
+        if key not in self._omitted and len(self._omitted) >= _MOST_REASONS:
+            key = reason, ""
+        omitted = self._omitted.setdefault(key, _Omitted(0, []))
+        omitted.count += 1
+        if self._keep is None or len(omitted.names) < self._keep:
+            omitted.names.append(printable(name))
+
+    @property
+    def count(self) -> int:
+        """How many were left out, hidden ones not counted."""
+        return sum(each.count for (reason, _), each in self._omitted.items() if reason != Reason.HIDDEN)
+
+    def named(self) -> Iterator[tuple[str, Reason, str]]:
+        """Yields the names that were kept, each with its reason and its ending."""
+        for (reason, ending), omitted in self._omitted.items():
+            for name in omitted.names:
+                yield name, reason, ending
+
+    def content(self) -> list[dict[str, object]]:
+        """What a report shows: of each reason "reason", "count" and "names", the first of them."""
+        return [
+            {"reason": _words(reason, ending), "count": each.count, "names": each.names[:_NUM_TOLD]}
+            for (reason, ending), each in self._omitted.items()
+        ]
+
+    def __str__(self) -> str:
+        """What was left out in words: "1 .txt (notes.txt), 2 broken link (sad, glad)"."""
+        parts = []
+        for (reason, ending), each in self._omitted.items():
+            told = ", ".join(each.names[:_NUM_TOLD])
+            more = f" and {each.count - _NUM_TOLD:,} more" if each.count > _NUM_TOLD else ""
+            parts.append(f"{each.count:,} {_words(reason, ending)} ({told}{more})")
+        return ", ".join(parts)
+
+    def log(self, log: logging.Logger, place: object) -> None:
+        """Says in one line what was left out: a warning, unless all of it is hidden.
+
+        Args:
+            log: Of the caller.
+            place: The folder or archive.
+        """
+        if self._omitted:
+            level = logging.WARNING if self.count else logging.INFO
+            log.log(level, "Left out of %s: %s", printable(str(place)), self)
+
+
+def files(folder: str | os.PathLike[str], left_out: LeftOut | None = None) -> Iterator[File]:
+    """Yields the files below a folder, in the order of their paths, and asks the system once for each.
+
+    Links to files and folders are followed, and never in a circle. What is no regular file is not opened.
+
+    Args:
+        folder: The folder; it may be hidden itself, or a link.
+        left_out: Gets what is left out.
+
+    Raises:
+        OSError: The folder is not there, is no folder, or may not be read.
+    """
+    left_out = LeftOut() if left_out is None else left_out
+    root = os.fspath(folder)
+    levels = [_Level("", _sorted_names(root), _place(os.stat(root)), 0)]
+    while levels:
+        level = levels[-1]
+        base = next(level.names, None)
+        if base is None:
+            levels.pop()
+            continue
+        name = f"{level.prefix}{base}"
+        if is_hidden(base):
+            left_out.add(Reason.HIDDEN, name)
+        elif not is_text(base):
+            left_out.add(Reason.NOT_TEXT, name)
+        else:
+            path = os.path.join(root, name)
+            status = _status(path, name, left_out)
+            if status is None:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                if os.access(path, os.R_OK):
+                    yield File(name, status.st_size, status.st_mtime_ns)
+                else:
+                    left_out.add(Reason.UNREADABLE, name)
+            elif stat.S_ISDIR(status.st_mode):
+                opened = _opened(path, name, status, levels, left_out)
+                if opened is not None:
+                    levels.append(opened)
+            else:
+                left_out.add(Reason.SPECIAL, name)
+
+
+def chosen(
+    names: Iterable[str], left_out: LeftOut | None = None, endings: Collection[str] = PICTURES
+) -> Iterator[str]:
+    """Yields the names with one of the endings, in capitals or not.
+
+    Args:
+        names: Of files.
+        left_out: Gets the others.
+        endings: In small letters, with their dots.
+    """
+    for name in names:
+        ending = ending_of(name)
+        if ending in endings:
+            yield name
+        elif left_out is not None:
+            is_picture = ending in _UNREAD_PICTURES or ending in PICTURES
+            reason = Reason.UNREAD_FORMAT if is_picture else Reason.OTHER_ENDING
+            left_out.add(reason, name, ending if len(ending) <= _LONGEST_ENDING else "")
+
+
+def pictures(
+    folder: str | os.PathLike[str],
+    left_out: LeftOut | None = None,
+    endings: Collection[str] = PICTURES,
+) -> Iterator[str]:
+    """Yields the paths of the pictures within a folder, with forward slashes; see `files` and `chosen`.
+
+    Raises:
+        OSError: The folder is not there, is no folder, or may not be read.
+    """
+    return chosen((file.name for file in files(folder, left_out)), left_out, endings)
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file's name in small letters, with its dot; "" where there is none."""
+    base = name[name.rfind("/") + 1 :]
+    dot = base.rfind(".")
+    return base[dot:].lower() if dot > 0 else ""
+
+
+def is_hidden(base: str) -> bool:
+    """Whether a file's or folder's own name says that it is hidden, or made by a system for itself."""
+    return base.startswith(".") or base.lower() in _SYSTEM_NAMES
+
+
+def is_shown(name: str) -> bool:
+    """Whether no part of a path within an archive is hidden."""
+    return not any(map(is_hidden, PurePosixPath(name).parts))
+
+
+def is_text(name: str) -> bool:
+    """Whether a name that came from the system is UTF-8."""
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str) -> str:
+    r"""A name that any text can hold: bytes that are not UTF-8, and control characters, as "\xe9"."""
+    if name.isascii() and name.isprintable():
+        return name
+    try:
+        content = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, which no system gives
+        content = name.encode("utf-8", "backslashreplace")
+    text = content.decode("utf-8", "backslashreplace")
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which equal names are equal strings."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+class _Level(NamedTuple):
+    """A folder that is being listed."""
+
+    prefix: str
+    names: Iterator[str]
+    place: tuple[int, int]
+    num_links: int
+
+
+def _opened(
+    path: str, name: str, status: os.stat_result, levels: list[_Level], left_out: LeftOut
+) -> _Level | None:
+    num_links = levels[-1].num_links + os.path.islink(path)
+    place = _place(status)
+    if num_links > _MOST_LINKS or any(place == level.place for level in levels):
+        left_out.add(Reason.CIRCLE, name)
+        return None
+    try:
+        return _Level(f"{name}/", _sorted_names(path), place, num_links)
+    except OSError:
+        left_out.add(Reason.UNREADABLE, name)
+        return None
+
+
+def _sorted_names(path: str) -> Iterator[str]:
+    names = os.listdir(path)
+    # In one order whichever form of Unicode a system keeps names in.
+    names.sort(key=None if all(map(str.isascii, names)) else lambda name: (composed(name), name))
+    return iter(names)
+
+
+def _place(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _status(path: str, name: str, left_out: LeftOut) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        # What is gone since the folder was listed is nothing to tell of.
+        if os.path.islink(path):
+            left_out.add(Reason.BROKEN_LINK, name)
+    except OSError as error:
+        left_out.add(Reason.CIRCLE if error.errno == errno.ELOOP else Reason.UNREADABLE, name)
+    return None
+
+
+def _words(reason: Reason, ending: str) -> str:
+    if reason == Reason.UNREAD_FORMAT and ending:
+        return f"{ending}, a format that is not read"
+    return ending or reason.value
