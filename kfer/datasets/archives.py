@@ -1,18 +1,36 @@
-"""Reading of the files in a zip, a tar or a folder, without extracting them to disk."""
+"""Reading of the files in a zip, a tar or a folder, without extracting them to disk.
+
+Nothing that an archive says of sizes is trusted: what is read is counted, and stops at a limit.
+"""
 
 import contextlib
-import gzip
-import lzma
-import tarfile
+import errno
+import functools
+import os
+import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
+from kfer.datasets import tars
+from kfer.files import DamagedError, named_if_damaged
 from kfer.progress import progress
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+#: The environment variable with the most megabytes that one file of an archive may have, unpacked. A
+#: video, which goes to disk and not to memory, may have 16 times as many.
+LIMIT = "KFER_ARCHIVE_LIMIT_MB"
+_MEGABYTES, _MOST_MEGABYTES = 256, 2**20
+_COPIED = 16
+# Archives of pictures are hardly smaller than the pictures; Deflate's most is 1032.
+_LARGEST_RATIO = 100
+_CHUNK = 2**15
+_LONGEST_NAME = 4096
+# Bits of a zip's flags: encrypted, and strongly so.
+_ENCRYPTED = 0x41
 
 
 def is_image(name: str) -> bool:
@@ -53,10 +71,11 @@ def list_files(source: Path, advice: str) -> list[str]:
         advice: Where to get the source anew; ends the message about a damaged one.
 
     Raises:
-        ValueError: The source is damaged, or an entry points outside of it.
+        DamagedError: The source is damaged, an entry points outside of it, or unpacks to too much.
     """
-    with _damage_reported(source, advice):
-        return [name for name, _ in _entries(source)]
+    most = _limit()
+    with named_if_damaged(source, advice):
+        return [entry.name for entry in _entries(source, most)]
 
 
 def read_files(source: Path, wanted: Callable[[str], bool], advice: str) -> Iterator[tuple[str, bytes]]:
@@ -68,11 +87,10 @@ def read_files(source: Path, wanted: Callable[[str], bool], advice: str) -> Iter
         advice: Where to get the source anew; ends the message about a damaged one.
 
     Raises:
-        ValueError: The source is damaged, or an entry points outside of it.
+        DamagedError: The source is damaged, an entry points outside of it, or unpacks to too much.
     """
-    with _damage_reported(source, advice):
-        wanted_files = ((name, read()) for name, read in _entries(source) if wanted(name))
-        yield from progress(wanted_files, f"files read from {source.name}")
+    wanted_files = _wanted(source, wanted, advice)
+    yield from progress(wanted_files, f"files read from {source.name}")
 
 
 @contextlib.contextmanager
@@ -86,86 +104,166 @@ def file_in(source: Path, name: str, advice: str) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: The source has no such file.
-        ValueError: The source is damaged, or an entry points outside of it.
+        DamagedError: The source is damaged, an entry points outside of it, or unpacks to too much.
     """
     if source.is_dir():
         yield source / name
         return
+    most = _limit()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / PurePosixPath(name).name
-        with _damage_reported(source, advice):
-            for entry, read in _entries(source):
-                if entry == name:
-                    copy.write_bytes(read())
+        with named_if_damaged(source, advice):
+            for entry in _entries(source, most):
+                if entry.name == name:
+                    _copy(source, entry, copy, most * _COPIED, advice)
                     break
             else:
                 raise FileNotFoundError(f"{source} has no {name}. {advice}")
         yield copy
 
 
-@contextlib.contextmanager
-def _damage_reported(source: Path, advice: str) -> Iterator[None]:
-    try:
-        yield
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        gzip.BadGzipFile,
-        lzma.LZMAError,
-        zlib.error,
-        EOFError,
-    ) as error:
-        raise ValueError(f"{source} is damaged or incomplete ({error}). {advice}") from error
+@dataclass(frozen=True)
+class _Entry:
+    """A file in a source.
+
+    Attributes:
+        name: Its path inside the source.
+        size: In bytes, as the source says.
+        open: Opens its content; good until the next entry.
+    """
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
 
 
-def _entries(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yields each file's path inside the source and a function, good until the next, to read it."""
+def _wanted(source: Path, wanted: Callable[[str], bool], advice: str) -> Iterator[tuple[str, bytes]]:
+    most = _limit()
+    with named_if_damaged(source, advice):
+        for entry in _entries(source, most):
+            if wanted(entry.name):
+                yield entry.name, _content(source, entry, most, advice)
+
+
+def _content(source: Path, entry: _Entry, most: int, advice: str) -> bytes:
+    with named_if_damaged(f"{source}, {entry.name}", advice):
+        return b"".join(_chunks(source, entry, most))
+
+
+def _copy(source: Path, entry: _Entry, copy: Path, most: int, advice: str) -> None:
+    free = shutil.disk_usage(copy.parent).free
+    if free < entry.size <= most:
+        full = f"{copy.parent} has {free:,} bytes free; {entry.name} of {source} takes {entry.size:,}"
+        raise OSError(errno.ENOSPC, full)
+    with named_if_damaged(f"{source}, {entry.name}", advice), copy.open("wb") as file:
+        for chunk in _chunks(source, entry, most):
+            file.write(chunk)
+
+
+def _chunks(source: Path, entry: _Entry, most: int) -> Iterator[bytes]:
+    """Yields what is in an entry; never more than that, whatever the source says of its size."""
+    _check_size(source, entry.name, entry.size, most)
+    count = 0
+    with entry.open() as content:
+        while chunk := content.read(_CHUNK):
+            count += len(chunk)
+            _check_size(source, entry.name, count, most)
+            yield chunk
+
+
+def _check_size(source: Path, name: str, size: int, most: int) -> None:
+    if size > most:
+        raise DamagedError(
+            f"{source} has the file {name!r} of {size:,} bytes or more; at most {most:,} are read. If "
+            f"you trust it, set the environment variable {LIMIT} to more megabytes"
+        )
+
+
+def _limit() -> int:
+    """Returns how many bytes one file of an archive may have in memory."""
+    text = os.environ.get(LIMIT) or str(_MEGABYTES)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MOST_MEGABYTES:
+        raise ValueError(
+            f"{LIMIT} must be a number of megabytes in [1, {_MOST_MEGABYTES:,}]; got {text!r}"
+        )
+    return int(text) * 2**20
+
+
+def _entries(source: Path, largest: int) -> Iterator[_Entry]:
+    """Yields the files of a source, hidden ones left out; `largest` is one file's limit in bytes."""
+    most = max(largest, _LARGEST_RATIO * source.stat().st_size)
     if source.is_dir():
         entries = _folder_entries(source)
+    elif source.exists() and not source.is_file():
+        raise ValueError("it is a device or a pipe; expected an archive or a folder")
     elif source.suffix.lower() == ".zip":
-        entries = _zip_entries(source)
+        entries = _zip_entries(source, most)
     else:
-        entries = _tar_entries(source)
-    for name, read in entries:
-        parts = PurePosixPath(name).parts
+        entries = _tar_entries(source, most)
+    names: set[int] = set()
+    for entry in entries:
+        parts = PurePosixPath(entry.name).parts
         if not any(part.startswith(".") or part == "__MACOSX" for part in parts):
-            yield name, read
+            key = hash(entry.name)  # of millions of long names, to keep less
+            if key in names:
+                raise ValueError(
+                    f"it has the file {entry.name[:200]!r} twice; unpack it and take the folder"
+                )
+            names.add(key)
+            yield entry
 
 
-def _folder_entries(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _folder_entries(source: Path) -> Iterator[_Entry]:
     for path in sorted(source.rglob("*")):
         if path.is_file():
-            yield path.relative_to(source).as_posix(), path.read_bytes
+            name = path.relative_to(source).as_posix()
+            yield _Entry(name, path.stat().st_size, functools.partial(_opened_file, path))
 
 
-def _zip_entries(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _opened_file(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _zip_entries(source: Path, most: int) -> Iterator[_Entry]:
     with zipfile.ZipFile(source) as archive:
+        total = sum(info.file_size for info in archive.infolist())
+        if total > most:
+            raise ValueError(f"it unpacks to {total:,} bytes, more than {most:,}")
         for info in archive.infolist():
             # The upper 16 bits are the Unix mode, in which 0o120000 marks a symbolic link.
             is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
             name = _checked_entry(source, info.filename, is_link)
             if not info.is_dir():
-                yield name, lambda info=info: archive.read(info)  # type: ignore[misc]
+                yield _Entry(name, info.file_size, functools.partial(_opened, archive, info))
 
 
-def _tar_entries(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    if not source.stat().st_size:
-        # tarfile takes it for an archive without entries.
-        raise EOFError("the file is empty")
-    with tarfile.open(source) as archive:
-        for info in archive:
-            is_special = not (info.isreg() or info.isdir())
-            name = _checked_entry(source, info.name, is_special)
-            if info.isreg():
-                yield name, lambda info=info: archive.extractfile(info).read()  # type: ignore
+def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
+    if info.flag_bits & _ENCRYPTED:
+        raise ValueError("it has a password; unpack the archive yourself and take the folder")
+    # Python unpacks the others in memory that nothing bounds.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"it is packed by the method {info.compress_type}, and only 0 (stored) and 8 (Deflate) are "
+            "read; unpack the archive yourself and take the folder"
+        )
+    return archive.open(info)  # type: ignore[return-value]
+
+
+def _tar_entries(source: Path, most: int) -> Iterator[_Entry]:
+    for info, opened in tars.entries(source, most):
+        name = _checked_entry(source, info.name, not (info.isreg() or info.isdir()))
+        if info.isreg():
+            yield _Entry(name, info.size, opened)
 
 
 def _checked_entry(source: Path, name: str, is_special: bool) -> str:
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"it has a name of {len(name):,} characters, {name[:100]!r}...")
     path = PurePosixPath(name.replace("\\", "/"))
     if is_special:
-        raise ValueError(f"{source} has the entry {name!r}, a link or device. Refused: not data.")
+        raise DamagedError(f"{source} has the entry {name!r}, a link or device. Refused: not data.")
     if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts:
-        raise ValueError(
+        raise DamagedError(
             f"{source} has the entry {name!r}, which lies outside the archive's own folder. "
             "Refused: do not trust this file."
         )

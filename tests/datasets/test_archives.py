@@ -1,12 +1,21 @@
+import bz2
+import errno
+import gzip
 import io
+import lzma
+import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from kfer.datasets import archives
+from kfer.files import DamagedError
 
 ADVICE = "Get it from example.org and put it here."
 # Random, so that neither format can compress it away.
@@ -72,7 +81,7 @@ def test_one_file_that_is_not_there(tmp_path, name, write):
 def test_truncated_archive_is_told_with_advice(tmp_path, name, write, kept):
     source = write(tmp_path / name)
     source.write_bytes(source.read_bytes()[: int(kept * 5000)])
-    with pytest.raises(ValueError, match=f"{name} is damaged or incomplete .* Get it from"):
+    with pytest.raises(ValueError, match=rf"{name}(, a/1\.jpg)? is damaged \(.*\): Get it from"):
         list(archives.read_files(source, lambda _: True, ADVICE))
 
 
@@ -81,7 +90,7 @@ def test_changed_byte_in_a_zip_is_told(tmp_path):
     data = bytearray(source.read_bytes())
     data[1000] ^= 0xFF
     source.write_bytes(data)
-    with pytest.raises(ValueError, match=r"damaged or incomplete .*CRC"):
+    with pytest.raises(ValueError, match=r"x\.zip, a/1\.jpg is damaged \(.*CRC"):
         list(archives.read_files(source, lambda _: True, ADVICE))
 
 
@@ -129,3 +138,181 @@ def test_dataset_folder_may_be_the_download_folder_itself(tmp_path):
     assert archives.dataset_folder(tmp_path, "orl_faces") == tmp_path
     (tmp_path / "orl_faces").mkdir()
     assert archives.dataset_folder(tmp_path, "orl_faces") == tmp_path / "orl_faces"
+
+
+MEGABYTE = 2**20
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+def tar_bytes(files: dict[str, bytes] = FILES, pax_headers: dict[str, str] | None = None) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, part in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.pax_headers = len(part), pax_headers or {}
+            archive.addfile(info, io.BytesIO(part))
+    return content.getvalue()
+
+
+def in_zip_headers(path: Path, local: int, central: int, number: str, value: int) -> Path:
+    """Writes a number into the headers of all entries."""
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        at = content.find(mark)
+        while at >= 0:
+            struct.pack_into(number, content, at + place, value)
+            at = content.find(mark, at + 4)
+    path.write_bytes(content)
+    return path
+
+
+def refused(source: Path, words: str) -> None:
+    """Checks that reading all of a source fails, and that the message names it."""
+    with pytest.raises(DamagedError, match=words) as raised:
+        list(archives.read_files(source, lambda _: True, ADVICE))
+    assert source.name in str(raised.value)
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_tars_of_every_compression_are_read(tmp_path, ending):
+    source = tmp_path / f"x.tar.{ending}"
+    source.write_bytes(PACKERS[ending](tar_bytes()))
+    assert dict(archives.read_files(source, lambda _: True, ADVICE)) == FILES
+    # Two streams, one after the other, with zeros between, are one file.
+    if ending == "xz":
+        half = len(tar_bytes()) // 2
+        source.write_bytes(
+            b"".join(lzma.compress(p) + bytes(8) for p in (tar_bytes()[:half], tar_bytes()[half:]))
+        )
+        assert dict(archives.read_files(source, lambda _: True, ADVICE)) == FILES
+
+
+@pytest.mark.parametrize("ending", ["", *PACKERS])
+def test_a_tar_that_is_cut_anywhere_is_told(tmp_path, ending):
+    whole = PACKERS.get(ending, bytes)(tar_bytes({f"{n}.jpg": b"x" for n in range(3)}))
+    source = tmp_path / "x.tar"
+    # A tar's end is padded with zeros, of which two blocks are enough.
+    last = len(whole) if ending else 3 * 1024 + 1
+    for end in range(1, last, 1 if ending else 128):
+        source.write_bytes(whole[:end])
+        refused(source, "is damaged")
+
+
+def test_a_tar_with_a_damaged_header_is_told(tmp_path):
+    content = bytearray(tar_bytes({f"{n}.jpg": b"x" for n in range(3)}))
+    content[1024 + 5] ^= 1
+    (tmp_path / "x.tar").write_bytes(content)
+    refused(tmp_path / "x.tar", "a header is damaged")
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", *PACKERS])
+def test_a_file_above_the_limit_is_refused_and_the_limit_is_a_setting(tmp_path, monkeypatch, ending):
+    source, files = tmp_path / f"x.{ending}", {"a.jpg": bytes(MEGABYTE + 1)}
+    monkeypatch.setattr(archives, "_LARGEST_RATIO", 10_000_000)
+    monkeypatch.setenv(archives.LIMIT, "1")
+    if ending == "zip":
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.jpg", files["a.jpg"])
+    else:
+        source.write_bytes(PACKERS.get(ending, bytes)(tar_bytes(files)))
+    refused(
+        source, r"'a\.jpg' of 1,048,577 bytes or more; at most 1,048,576 .* KFER_ARCHIVE_LIMIT_MB to more"
+    )
+    with archives.file_in(source, "a.jpg", ADVICE) as copy:
+        assert copy.stat().st_size == MEGABYTE + 1
+    monkeypatch.setenv(archives.LIMIT, "2")
+    assert dict(archives.read_files(source, lambda _: True, ADVICE)) == files
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "1e3", "9" * 20, "\u0661"])
+def test_a_limit_that_is_none_is_told(tmp_path, monkeypatch, text):
+    monkeypatch.setenv(archives.LIMIT, text)
+    with pytest.raises(
+        ValueError, match=r"^KFER_ARCHIVE_LIMIT_MB must be a number of megabytes in \[1, "
+    ):
+        list(archives.read_files(write_zip(tmp_path / "x.zip"), lambda _: True, ADVICE))
+
+
+def test_an_entry_that_lies_about_its_size_is_read_no_further(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jpg", bytes(4 * MEGABYTE))
+    in_zip_headers(tmp_path / "x.zip", 22, 24, "<I", 100)
+    monkeypatch.setattr(archives, "_CHUNK", 10)
+    refused(tmp_path / "x.zip", r"x\.zip, a\.jpg is damaged")
+
+
+@pytest.mark.parametrize("ending", ["zip", *PACKERS])
+def test_an_archive_of_many_small_bombs_is_refused(tmp_path, monkeypatch, ending):
+    monkeypatch.setenv(archives.LIMIT, "1")
+    files, source = {f"{n}.jpg": bytes(MEGABYTE // 2) for n in range(30)}, tmp_path / f"x.{ending}"
+    if ending == "zip":
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+    else:
+        source.write_bytes(PACKERS[ending](tar_bytes(files)))
+    refused(source, "it unpacks to .* more than|it unpacks to more than")
+
+
+def test_a_tar_of_entries_without_content_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("kfer.datasets.tars._FREE_FILES", 10)
+    monkeypatch.setattr(archives, "_LARGEST_RATIO", 10_000_000)
+    (tmp_path / "x.tgz").write_bytes(gzip.compress(tar_bytes({f"{n}.jpg": b"" for n in range(1000)})))
+    refused(tmp_path / "x.tgz", "has more than .* entries in .* bytes")
+
+
+def test_a_huge_header_of_a_tar_is_refused(tmp_path):
+    for name, content in {
+        "long": tar_bytes({"x": b""}, {"comment": "x" * 2 * MEGABYTE}),
+        "digits": tar_bytes({"x": b""}, {"comment": "1" * 1000}),
+        "sparse": tar_bytes({"x": b""}, {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+        "backwards": tar_bytes({"x": b"1"}, {"size": "-2000"}),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, f"{name} is damaged")
+
+
+def test_xz_has_bounded_memory(tmp_path):
+    packer = lzma.LZMACompressor(filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**12}])
+    content = bytearray(packer.compress(tar_bytes()) + packer.flush())
+    # The byte of the dictionary's size in the block's header, and the header's checksum.
+    assert content[12:16] == bytes((2, 0, 0x21, 1))
+    content[16] = 36  # 1 GiB
+    content[20:24] = struct.pack("<I", zlib.crc32(content[12:20]))
+    (tmp_path / "x.tar.xz").write_bytes(content)
+    refused(tmp_path / "x.tar.xz", "Memory usage limit")
+
+
+def test_a_password_is_told(tmp_path):
+    source = in_zip_headers(write_zip(tmp_path / "x.zip"), 6, 8, "<H", 1)
+    refused(source, r"x\.zip, a/1\.jpg is damaged \(it has a password; unpack")
+
+
+@pytest.mark.parametrize("method", [9, 12, 14, 93, 97])
+def test_a_method_that_cannot_be_bounded_is_told(tmp_path, method):
+    source = in_zip_headers(write_zip(tmp_path / "x.zip"), 8, 10, "<H", method)
+    refused(source, rf"x\.zip, a/1\.jpg is damaged \(it is packed by the method {method}, ")
+
+
+def test_the_same_name_twice_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.jpg", "1")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a.jpg", "2")
+    refused(tmp_path / "x.zip", r"has the file 'a\.jpg' twice")
+
+
+def test_a_pipe_is_told(tmp_path):
+    os.mkfifo(tmp_path / "x.zip")
+    refused(tmp_path / "x.zip", "it is a device or a pipe")
+
+
+def test_a_copy_that_the_disk_cannot_hold_is_told_before_it_is_written(tmp_path, monkeypatch):
+    source = write_zip(tmp_path / "x.zip")
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=4999))
+    with (
+        pytest.raises(OSError, match=r"4,999 bytes free; a/1\.jpg of .* takes 5,000") as raised,
+        archives.file_in(source, "a/1.jpg", ADVICE),
+    ):
+        pass
+    assert raised.value.errno == errno.ENOSPC
