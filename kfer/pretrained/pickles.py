@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 #: Far above the pickle of any network (ResNet152's has 0.2 MB), low enough for memory and time: a
 #: byte may become an object.
-_LARGEST_PICKLE = 4 * 2**20
+_LARGEST_PICKLE = 2 * 2**20
 #: No array of weights comes near; numpy's own limit is 64.
 _MOST_DIMENSIONS = 16
 #: Sizes, strides and offsets stay far inside what numpy counts with.
@@ -106,6 +106,7 @@ class _Machine:
         self._storages = storages
         self._marks: list[int] = []
         self._kept: dict[int, Any] = {}
+        self._pairs_left = _LARGEST_PICKLE
         self._actions: dict[str, Callable[[Any], None]] = {
             "PROTO": lambda _: None,
             "FRAME": lambda _: None,
@@ -180,7 +181,11 @@ class _Machine:
             self.stack.append({})
         elif name == _DICT and len(arguments) == 1:
             self.stack.append({})
-            for pair in _of_type(arguments[0], list):
+            # One list may be taken again and again.
+            self._pairs_left -= len(_of_type(arguments[0], list))
+            if self._pairs_left < 0:
+                raise ValueError("its dictionaries are made of more pairs than it has bytes")
+            for pair in arguments[0]:
                 if not isinstance(pair, list | tuple) or len(pair) != 2:
                     raise ValueError("a dictionary is made of something other than pairs")
                 self._set_items(list(pair))
@@ -229,10 +234,10 @@ def _storage(description: Any) -> Storage:
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-    sizes = tuple(_number(number) for number in _of_type(size, tuple))
-    strides = tuple(_number(number) for number in _of_type(stride, tuple))
-    if len(sizes) != len(strides) or len(sizes) > _MOST_DIMENSIONS:
-        raise ValueError(f"a tensor has {len(sizes)} sizes and {len(strides)} strides")
+    dimensions, steps = len(_of_type(size, tuple)), len(_of_type(stride, tuple))
+    if dimensions != steps or dimensions > _MOST_DIMENSIONS:
+        raise ValueError(f"a tensor has {dimensions} sizes and {steps} strides")
+    sizes, strides = tuple(map(_number, size)), tuple(map(_number, stride))
     return Tensor(_of_type(storage, Storage), _number(offset), sizes, strides)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import safetensors
 from safetensors import safe_open
 
+from kfer.files import named_if_damaged
 from kfer.pretrained import pth
 from kfer.pretrained.fitting import Fit
 
@@ -21,6 +21,8 @@ _LINEAR = {"weight": "kernel", "bias": "bias"}
 _PARALLEL = "module."
 #: Counts training steps; inference does without.
 _COUNTER = "num_batches_tracked"
+# Bytes, as of 50,000 arrays; JSON takes many times its size in memory.
+_LARGEST_HEADER = 8 * 2**20
 
 
 def load(network: keras.Model, path: Path, sum_inputs_of: str, ignore: str) -> None:
@@ -81,11 +83,13 @@ def _renamed(found: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
+    with named_if_damaged(path, "take another file"):
+        with path.open("rb") as start:
+            header = int.from_bytes(start.read(8), "little")
+        if header > _LARGEST_HEADER:
+            raise ValueError(f"its header has {header:,} bytes; at most {_LARGEST_HEADER:,} are read")
         with safe_open(path, framework="numpy") as file:
             return {key: _widened(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as safetensors: {error}") from error
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from toy_tasks import tasks
 
 from kfer import backbones
 from kfer.models import multitask
-from kfer.pretrained import load_weights
+from kfer.pretrained import hdf5, load_weights
 from kfer.settings import ModelSettings
 
 TOY = {"widths": (4, 8)}
@@ -114,21 +114,21 @@ def test_another_network_is_refused_before_anything_is_assigned(
 @pytest.mark.parametrize("length", [0, 100, 5000, -1])
 def test_a_truncated_file_is_refused(weights: Path, length: int) -> None:
     weights.write_bytes(weights.read_bytes()[:length])
-    assert_refused(compact(), weights, "cannot be read as what Keras saved")
+    assert_refused(compact(), weights, "is damaged")
 
 
 def test_a_truncated_archive_is_refused(tmp_path) -> None:
     path = tmp_path / "a.keras"
     compact().save(path)
     path.write_bytes(path.read_bytes()[:-10_000])
-    assert_refused(compact(), path, "cannot be read as what Keras saved: File is not a zip file")
+    assert_refused(compact(), path, r"is damaged \(File is not a zip file")
 
 
 def test_an_archive_without_weights_is_refused(tmp_path) -> None:
     path = tmp_path / "a.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
-    assert_refused(compact(), path, "no item named 'model.weights.h5'")
+    assert_refused(compact(), path, "no item named 'model.weights.h5\"?'")
 
 
 def test_a_compressed_archive_could_be_a_bomb(tmp_path) -> None:
@@ -184,3 +184,66 @@ def test_nothing_in_an_archive_runs(tmp_path) -> None:
     loaded = zeroed(compact())
     load_weights(loaded, path)
     assert_same(network, loaded)
+
+
+def test_more_numbers_than_the_file_has_bytes_are_refused(weights: Path) -> None:
+    name = "layers/conv2d/vars/0"
+    for arguments in ({}, {"chunks": (1, 1, 1, 4)}):
+        with h5py.File(weights, "r+") as file:
+            del file[name]
+            # Nothing of it is in the file: it would be made of zeros.
+            file.create_dataset(name, (3, 3, 10**9, 4), "f4", **arguments)
+        assert_refused(
+            compact(), weights, r"'layers/conv2d/vars/0' says that it has 144,000,000,000 bytes"
+        )
+
+
+def test_compressed_numbers_could_be_a_bomb(weights: Path) -> None:
+    with h5py.File(weights, "r+") as file:
+        del file["layers/conv2d/vars/0"]
+        file.create_dataset("layers/conv2d/vars/0", data=np.zeros((3, 3, 1, 4), "f4"), compression="gzip")
+    assert_refused(compact(), weights, "'0' is compressed, which Keras never does")
+
+
+@pytest.mark.parametrize("name", [np.bytes_(b"\xff"), 3.0, np.zeros(4)])
+def test_a_layer_whose_name_is_none_is_refused(weights: Path, name: object) -> None:
+    with h5py.File(weights, "r+") as file:
+        file["layers/conv2d/vars"].attrs["name"] = name
+    assert_refused(compact(), weights, "is damaged .*the name of a layer is no text")
+
+
+def test_deep_groups_are_refused(weights: Path) -> None:
+    with h5py.File(weights, "r+") as file:
+        file.create_group("/".join(["a"] * 80))
+    assert_refused(compact(), weights, "groups deeper than 64")
+
+
+@pytest.mark.parametrize(
+    ("script", "match"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", r"it crashes the HDF5 library \(SIGSEGV\)"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGXCPU)",
+            "reading it takes more time or memory",
+        ),
+        ("import sys; sys.exit('no memory')", "HDF5 says nothing of it; no memory"),
+    ],
+)
+def test_what_ends_the_reading_process_is_told(
+    weights: Path, tmp_path, monkeypatch, script: str, match: str
+) -> None:
+    (tmp_path / "reader.py").write_text(script)
+    monkeypatch.setattr("kfer.pretrained.hdf5.__file__", str(tmp_path / "reader.py"))
+    assert_refused(compact(), weights, rf"compact.weights.h5 is damaged \({match}")
+
+
+def test_reading_for_ever_ends(weights: Path, monkeypatch, tmp_path) -> None:
+    """The process limits itself to a time of its processor."""
+    reader = Path(hdf5.__file__).read_text()
+    (tmp_path / "reader.py").write_text(
+        reader.replace("_SECONDS, _BYTES_A_SECOND = 5,", "_SECONDS, _BYTES_A_SECOND = 1,").replace(
+            "    return _arrays(file", "    while True: pass\n    return _arrays(file"
+        )
+    )
+    monkeypatch.setattr("kfer.pretrained.hdf5.__file__", str(tmp_path / "reader.py"))
+    assert_refused(compact(), weights, "takes more time or memory than a file of its size should")

@@ -185,9 +185,9 @@ def test_whatever_is_no_tensor_is_refused_and_not_run(
         (b"\x82\x01.", "refuses the pickle instruction EXT1"),
         (b"}" + plain((1,)) + b"Ns.", "a key is a tuple"),
         (plain("module") + b"\x85Q.", "refers to something that is no storage"),
-        (b"j\xff\xff\xff\x7f.", "cannot be read"),
-        (b"r\xff\xff\xff\x7f.", "cannot be read"),
-        (b"t.", "cannot be read"),
+        (b"j\xff\xff\xff\x7f.", "is damaged"),
+        (b"r\xff\xff\xff\x7f.", "is damaged"),
+        (b"t.", "is damaged"),
         (b"]", "exhausted"),
         (plain([1, 2]) + b".", "holds a list, not a state dictionary"),
         (plain({"a": 1}) + b".", "has no tensors"),
@@ -249,7 +249,7 @@ def test_a_member_cannot_be_larger_than_the_file(tmp_path) -> None:
     entry = content.rindex(b"PK\x01\x02")
     content[entry + 20 : entry + 28] = struct.pack("<2I", 2**31, 2**31)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="is damaged"):
         pth.read(path)
 
 
@@ -266,7 +266,7 @@ def test_a_truncated_file_is_refused(fixtures, tmp_path, name: str, share: float
     content = (fixtures / name).read_bytes()
     path = tmp_path / "cut.pth"
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ValueError, match=r"cut.pth cannot be read as a checkpoint of torch"):
+    with pytest.raises(ValueError, match=r"cut.pth is damaged"):
         pth.read(path)
 
 
@@ -310,3 +310,50 @@ def test_read_only_arrays_take_the_file_once(tmp_path) -> None:
     assert np.shares_memory(arrays["a"], arrays["b"])
     assert not arrays["a"].flags.writeable
     assert io.BytesIO(arrays["a"].tobytes()).read() == SIX
+
+
+def legacy(keys: Any) -> bytes:
+    """A checkpoint of torch before 1.6 with one number and this list of storages."""
+    head = b"".join(
+        pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    )
+    one = tensor(count=1, size=(1,), stride=(1,))
+    return head + state(a=one) + pickle.dumps(keys, 2) + struct.pack("<qf", 1, 1.0)
+
+
+def test_lists_that_take_forever_to_compare_are_refused(tmp_path) -> None:
+    endless = []
+    for _ in range(2):
+        inner: list[Any] = [1]
+        for _ in range(60):
+            inner = [inner, inner]
+        endless.append(inner)
+    path = tmp_path / "a.pth"
+    for keys in (endless, [1, "0"], ["0", "0"], ["1"], "0", {"0": 1}, None):
+        path.write_bytes(legacy(keys))
+        with pytest.raises(ValueError, match=r"a.pth is damaged \(the storages that it lists"):
+            pth.read(path)
+    path.write_bytes(legacy(["0"]))
+    assert pth.read(path)["a"] == [1.0]
+
+
+def test_a_list_that_is_made_a_dictionary_again_and_again_is_refused(tmp_path) -> None:
+    pairs = b"](" + plain(("a", 1)) + b"q\x01" + b"h\x01" * 100_000 + b"e\x85q\x00"
+    again = b"(" + (named("collections OrderedDict") + b"h\x00R") * 30 + b"t"
+    with pytest.raises(ValueError, match="more pairs than it has bytes"):
+        pth.read(archive(tmp_path / "a.pth", b"\x80\x02" + pairs + again + b"."))
+
+
+def test_a_long_tuple_is_no_size(tmp_path) -> None:
+    long = b"(" + b"K\x01" * 100_000 + b"t"
+    many = tensor().replace(plain((2, 3)), long)
+    with pytest.raises(ValueError, match="100000 sizes and 2 strides"):
+        pth.read(archive(tmp_path / "a.pth", state(a=many), _0=SIX))
+
+
+def test_the_first_format_of_torch_is_named(tmp_path) -> None:
+    (tmp_path / "a.pth").write_bytes(bytes(257) + b"ustar" + bytes(250))
+    with pytest.raises(
+        ValueError, match=r"a.pth is damaged \(it is a tar, as torch wrote before 0\.1\.10"
+    ):
+        pth.read(tmp_path / "a.pth")

@@ -94,7 +94,7 @@ def test_a_broken_safetensors_file_is_refused(fixtures, tmp_path) -> None:
     path = tmp_path / "cut.safetensors"
     for broken in (b"", b"\xff" * 100, content[:1000], content[:-1], content + b"1"):
         path.write_bytes(broken)
-        with pytest.raises(ValueError, match=r"cut.safetensors cannot be read as safetensors"):
+        with pytest.raises(ValueError, match=r"cut.safetensors is damaged"):
             load_weights(one_layer(), path)
 
 
@@ -109,3 +109,13 @@ def test_safetensors_may_be_bfloat16(tmp_path) -> None:
     network = one_layer()
     load_weights(network, path)
     np.testing.assert_array_equal(network.layers[1].kernel, np.ones((1, 1, 3, 2)))
+
+
+@pytest.mark.parametrize("length", [2**23 + 1, 2**40, 2**64 - 1])
+def test_a_header_without_end_is_refused(tmp_path, length: int) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + b"{}")
+    with pytest.raises(
+        ValueError, match=r"a.safetensors is damaged \(its header has [\d,]+ bytes; at most"
+    ):
+        load_weights(one_layer(), path)
