@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kfer.json_text import parse_json
+
 try:
     import fcntl
 except ImportError:  # Windows: nothing tells there whether a writer lives, so that leftovers stay
@@ -38,6 +40,8 @@ _NO_ROOM = 16_384
 # What spreadsheets take for the start of a formula (OWASP, "CSV Injection"), and numbers, which are none.
 _FORMULA = re.compile(r"'*(\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+#: The largest file of JSON that is read, in bytes; the largest that kfer writes are a tenth of it.
+LARGEST_JSON = 2**26
 
 
 class DamagedError(ValueError):
@@ -354,17 +358,28 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_json(
     path: Path, advice: str = "restore it from a copy, or move it away to make it anew"
 ) -> dict[str, Any]:
-    """What `write_json` wrote.
+    """Returns the object in a file of JSON, as `parse_json` reads it.
 
     Args:
-        path: The file.
+        path: The file, of at most `LARGEST_JSON` bytes.
         advice: What the user can do where it is damaged.
 
     Raises:
-        DamagedError: The file is not valid JSON, or has no object.
+        DamagedError: It is no file, is too large, is not valid JSON, or holds no object.
+        FileNotFoundError: There is no such file.
     """
     with named_if_damaged(path, advice):
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        found = path.stat()
+        # Opening a named pipe would wait for a writer.
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("expected a file; it is a folder, a pipe or a device")
+        if found.st_size > LARGEST_JSON:
+            raise ValueError(f"it has {found.st_size:,} bytes; at most {LARGEST_JSON:,} are read")
+        with path.open("rb") as file:
+            content = parse_json(file.read(LARGEST_JSON))
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object in braces; it holds a {type(content).__name__}")
+        return content
 
 
 def write_text(path: Path, content: str) -> None:
