@@ -1,6 +1,5 @@
 """Discs of a colour in a grey picture, which stand for faces: a detector that finds them, and a model."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfer import preprocessing
+from kfer.export.description import write_with_files
 from kfer.inference import pushed
 from kfer.inference.alignment import TEMPLATE
 from kfer.inference.detection import Detector
@@ -87,5 +87,5 @@ def push_model(folder: Path) -> pushed.Model:
         "tasks": {"expression": {"kind": "classes", "names": list(COLOURS)}},
         "verification": {"threshold": 0.8, "measured_false_accept_rate": 0.02},
     }
-    (place / "model.json").write_text(json.dumps(description))
+    write_with_files(place / "model.json", description, {})
     return pushed.find(place)

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kfer import files, metrics
+from kfer import documents, files, metrics
 from kfer.commands import YES, options, print_json, print_table
 from kfer.commands.pair_list import PicturePair, read_pairs
+from kfer.documents.models import CalibratedThreshold, Calibration, Interval
 from kfer.inference import images
 from kfer.inference import thresholds as thresholds_file
 from kfer.inference.analyzer import FaceAnalyzer
-from kfer.metrics import Interval
 
 _RATES = (0.01, 0.1, 0.001)
 _FOLDS, _RESAMPLES, _BATCH = 10, 1000, 16
@@ -160,25 +160,25 @@ def _print(content: Mapping[str, Any]) -> None:
         f"accuracy over folds {content['accuracy']:.3f}, AUC {content['auc']:.3f}, "
         f"equal error rate {content['equal_error_rate']:.3f}\n"
     )
-    print_thresholds(content["thresholds"])
+    print_thresholds(documents.validated(content, Calibration).thresholds)
 
 
-def print_thresholds(thresholds: Sequence[Mapping[str, Any]]) -> None:
+def print_thresholds(thresholds: Sequence[CalibratedThreshold]) -> None:
     """Prints a table of thresholds as they are written beside a model, the first of which is taken."""
     rows = []
-    default = thresholds[0]["false_accept_rate"]
-    for each in sorted(thresholds, key=lambda each: -each["false_accept_rate"]):
-        rate = each["false_accept_rate"]
+    default = thresholds[0].false_accept_rate
+    for each in sorted(thresholds, key=lambda each: -each.false_accept_rate):
+        rate = each.false_accept_rate
         needed = int(np.ceil(metrics.FALSE_ACCEPTS_NEEDED / rate))
         notes = ["the default"] if rate == default else []
-        if not each["reliable"]:
+        if not each.reliable:
             notes.append(f"unsure: needs {needed:,} pairs of two people")
         rows.append(
             [
                 f"{rate:g}",
-                *_with_interval(each["threshold"]),
-                *_with_interval(each["true_accept_rate"]),
-                *_with_interval(each["measured_false_accept_rate"], 4),
+                *_with_interval(each.threshold),
+                *_with_interval(each.true_accept_rate),
+                *_with_interval(each.measured_false_accept_rate, 4),
                 "; ".join(notes),
             ]
         )
@@ -186,9 +186,7 @@ def print_thresholds(thresholds: Sequence[Mapping[str, Any]]) -> None:
     print_table(headings, rows)
 
 
-def _with_interval(content: Mapping[str, float], decimals: int = 3) -> tuple[str, str]:
-    interval = Interval(**content)
-    return (
-        f"{interval.value:.{decimals}f}",
-        f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}",
-    )
+def _with_interval(interval: Interval, decimals: int = 3) -> tuple[str, str]:
+    ends = (interval.low, interval.high)
+    known = "" if None in ends else f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
+    return f"{interval.value:.{decimals}f}", known

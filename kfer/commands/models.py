@@ -1,9 +1,12 @@
 """Lists the models that were pushed, the newest first: the first one is what commands take by default."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
-from kfer.commands import NO, YES, print_json, print_table
+from kfer.commands import ERROR, NO, YES, print_json, print_table
+from kfer.documents.models import ModelDescription
 from kfer.inference import pushed
 
 
@@ -17,46 +20,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    found = pushed.all_models(parsed.folder)
+    found, damaged = pushed.all_models(parsed.folder)
+    for reason in damaged.values():
+        print(f"kfer models: {reason}", file=sys.stderr)
+    answer = ERROR if damaged else YES
     if parsed.json:
+        # A damaged one has the reason alone.
         print_json(
-            [
-                {
-                    "model": f"{version.parent.name}/{version.name}",
-                    "path": str(version),
-                    **{
-                        key: described.get(key)
-                        for key in (
-                            "image_size",
-                            "expressions",
-                            "embedding_size",
-                            "verification",
-                            "metrics",
-                        )
-                    },
-                    "exports": _exports(version),
-                }
-                for version, described in found
-            ]
+            [_content(version, described) for version, described in found]
+            + [{"path": str(version), "error": reason} for version, reason in damaged.items()]
         )
-        return YES
-    if not found:
+        return answer
+    if not found and not damaged:
         print(f"no model in {parsed.folder}: {pushed.NO_MODEL}")
         return NO
     rows = []
     for version, described in found:
-        metrics = described.get("metrics", {})
+        metrics = described.metrics if described else {}
         figures = (metrics.get("expression_accuracy"), metrics.get("verification_accuracy"))
         rows.append(
             [
                 f"{version.parent.name}/{version.name}",
-                f"{described.get('image_size', '')}",
+                f"{described.image_size or ''}" if described else "",
                 *("" if figure is None else f"{figure:.3f}" for figure in figures),
                 ", ".join(_exports(version)),
             ]
         )
     print_table(["model", "pixels", "expression", "verification", "exports"], rows)
-    return YES
+    return answer
+
+
+def _content(version: Path, described: ModelDescription | None) -> dict[str, Any]:
+    content = described.content() if described else {}
+    keys = ("image_size", "expressions", "embedding_size", "verification", "metrics", "trained_on")
+    return {
+        "model": f"{version.parent.name}/{version.name}",
+        "path": str(version),
+        **{key: content.get(key) for key in keys},
+        "exports": _exports(version),
+    }
 
 
 def _exports(version: Path) -> list[str]:

@@ -1,13 +1,12 @@
 """What `generator.json` says of a generator on disk."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from kfer import spec
-from kfer.files import named_if_damaged, read_json
+from kfer import documents, spec
+from kfer.documents.models import GeneratorDescription, PushedFile
 
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
@@ -15,7 +14,8 @@ FOLDER = Path("saved_models")
 FILE, TFLITE = "generator.json", "generator.tflite"
 #: What describes a network that reads faces.
 OF_READERS = "model.json"
-_ADVICE = "copy the generator's whole folder again"
+#: What to do about a generator that is damaged.
+ADVICE = "copy the generator's whole folder again"
 _NO_GENERATOR = "`python -m kfer.generation SETTINGS --data-dir DIR` trains one and pushes it there"
 
 
@@ -31,7 +31,7 @@ class Description:
         noise_size: Numbers of noise that an image is drawn from.
         classes: By condition, such as "expression", the names of its classes in their order.
         digest: Of its weights: that of no other generator, and of both of its exports.
-        files: By their path in the version's folder, the "sha256" and "bytes" of each file.
+        files: By their path in the version's folder, the digest and size of each file.
     """
 
     place: Path
@@ -41,7 +41,7 @@ class Description:
     noise_size: int
     classes: Mapping[str, tuple[str, ...]]
     digest: str
-    files: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, PushedFile]
 
     @property
     def expressions(self) -> tuple[str, ...]:
@@ -138,36 +138,19 @@ def read(path: Path | str) -> Description:
             raise ValueError(f"{path} is a network that reads faces; `kfer analyze` takes it")
         raise ValueError(f"{path} is no generator: expected a {FILE} in {folder}, as an export writes it")
     file = folder / FILE
-    content = read_json(file, _ADVICE)
-    with named_if_damaged(file, _ADVICE):
-        found = Description(
-            place=path,
-            name=str(content["name"]),
-            image_size=_positive(content, "image_size"),
-            channels=_positive(content, "channels"),
-            noise_size=_positive(content, "noise_size"),
-            classes={key: _names(key, names) for key, names in dict(content["classes"]).items()},
-            digest=str(content["weights"]),
-            files={name: dict(each) for name, each in dict(content["files"]).items()},
-        )
-        if found.channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3; got {found.channels}")
-        return found
+    content = documents.read(file, GeneratorDescription, ADVICE)
+    return Description(
+        place=path,
+        name=content.name,
+        image_size=content.image_size,
+        channels=content.channels,
+        noise_size=content.noise_size,
+        classes={condition: tuple(names) for condition, names in content.classes.items()},
+        digest=content.weights,
+        files=content.files,
+    )
 
 
 def _newest_version(path: Path) -> Path:
     versions = [file.parent for file in path.glob(f"*/{FILE}") if file.parent.name.isdecimal()]
     return max(versions, key=lambda version: int(version.name), default=path)
-
-
-def _positive(content: Mapping[str, Any], key: str) -> int:
-    number = content[key]
-    if not isinstance(number, int) or number < 1:
-        raise ValueError(f"{key} must be an integer of at least 1; got {number!r}")
-    return number
-
-
-def _names(condition: str, names: Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(names, list) or not all(isinstance(each, str) for each in names) or not names:
-        raise ValueError(f"classes.{condition} must be a list of names; got {names!r}")
-    return tuple(names)

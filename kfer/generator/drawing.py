@@ -1,13 +1,14 @@
 """Faces drawn by a generator."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kfer import spec
-from kfer.generator.description import Description, read
+from kfer.documents import digests
+from kfer.files import DamagedError
+from kfer.generator.description import ADVICE, FILE, Description, read
 from kfer.generator.networks import Network, open_network
 
 _BATCH_SIZE = 64
@@ -236,9 +237,11 @@ def load(path: Path | str) -> Generator:
             `generator.json` describes.
     """
     description = read(path)
+    # Before native code sees them; and which generator drew an image must be beyond doubt.
+    if not digests.check(description.place, description.files, FILE, ADVICE):
+        raise DamagedError(f"{description.place} is not among the files that {FILE} lists: {ADVICE}")
     network = open_network(description.place)
     _check_sizes(description, network)
-    _check_files(description)
     return Generator(description, network)
 
 
@@ -257,23 +260,6 @@ def _check_sizes(description: Description, network: Network) -> None:
             f"{description.place} is another generator than its generator.json describes: that says "
             f"{'; and '.join(wrong)}. Copy the generator's whole folder again"
         )
-
-
-def _check_files(description: Description) -> None:
-    """Checks the files that were loaded: which generator drew an image must be beyond doubt."""
-    place = description.place
-    folder = place if place.is_dir() else place.parent
-    names = [place.name] if place.is_file() else ["saved_model.pb"]
-    if place.is_dir():
-        names += [name for name in description.files if name.startswith("variables/")]
-    for name in names:
-        known = description.files.get(name, {}).get("sha256")
-        with (folder / name).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != known:
-                raise ValueError(
-                    f"{folder / name} is not the file that generator.json describes, of another "
-                    "generator or damaged. Copy the generator's whole folder again"
-                )
 
 
 def _at_least(number: int, least: int, name: str) -> int:

@@ -97,7 +97,8 @@ class _TFLite(Network):
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = Interpreter(str(path))
+            # Read, not mapped: a file that is cut short later would end Python.
+            interpreter = Interpreter(model_content=path.read_bytes())
         except ValueError as error:
             raise ValueError(f"{path} cannot be loaded as a TFLite file: {error}") from error
         if _SIGNATURE not in interpreter.get_signature_list():

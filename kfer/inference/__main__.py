@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kfer.inference.runtime import load
-from kfer.inference.streaming import load_stream
+from kfer.inference import runtime, streaming
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,21 +29,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         type=Path,
         help=".npy file: RGB uint8 [n, height, width, 3], or clips [n, frames, height, width, 3]",
     )
+    parser.add_argument(
+        "--unchecked",
+        action="store_true",
+        help="of an export that was just made: neither compare it with model.json nor try it first",
+    )
     parser.add_argument("output", type=Path, help=".npz file to write: one float32 array an output")
     parsed = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         images = _read_images(parsed.images)
-        outputs = _of_clips(parsed.model, images) if images.ndim == 5 else load(parsed.model)(images)
+        if images.ndim == 5:
+            stream = (streaming.open_checked if parsed.unchecked else streaming.load_stream)(parsed.model)
+            outputs = _of_clips(stream, images)
+        else:
+            outputs = (runtime.open_checked if parsed.unchecked else runtime.load)(parsed.model)(images)
         with parsed.output.open("wb") as file:
             np.savez(file, allow_pickle=False, **outputs)
     except (OSError, ValueError) as error:
         parser.error(str(error))
 
 
-def _of_clips(model: Path, clips: np.ndarray) -> dict[str, np.ndarray]:
+def _of_clips(stream: streaming.Stream, clips: np.ndarray) -> dict[str, np.ndarray]:
     """What a network of clips says of each, frame by frame."""
-    stream = load_stream(model)
     said = [stream.of_clip(clip) for clip in clips]
     return {name: np.stack([outputs[name] for outputs in said]) for name in stream.output_names}
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from kfer import spec
-from kfer.inference import runtime
+from kfer.inference import proof, runtime
 from kfer.inference.alignment import SIZE
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class GradCAM:
             )
         import tensorflow as tf
 
+        runtime.check_kind(path)
+        proof.checked(path)
         self._model, signature = runtime.load_signature(path)
         if task not in signature.structured_outputs:
             known = ", ".join(sorted(signature.structured_outputs))

@@ -1,21 +1,22 @@
 """The models that pipelines pushed, and what is known of each."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kfer import spec
+from kfer.documents.models import ModelDescription
+from kfer.files import DamagedError
 from kfer.inference import thresholds
 from kfer.inference.alignment import Crop
+from kfer.inference.proof import DESCRIPTION, description
 from kfer.inference.streaming import STEP_FILE
 from kfer.inference.thresholds import Threshold
 
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
-_DESCRIPTION = "model.json"
 # Of a generator, which reads no faces and has a SavedModel too.
 _OF_GENERATORS = "generator.json"
 _SAVED_MODEL = "saved_model.pb"
@@ -140,10 +141,25 @@ def find(model: Path | str | None = None, variant: str | None = None, folder: Pa
     return _described(_export(version, variant), version)
 
 
-def all_models(folder: Path = FOLDER) -> list[tuple[Path, dict[str, Any]]]:
-    """Returns the versions in a folder and what describes them, the last that was pushed first."""
-    versions = sorted(_versions_of_all(folder), key=_pushed_at, reverse=True)
-    return [(version, description(version)) for version in versions]
+def all_models(
+    folder: Path = FOLDER,
+) -> tuple[list[tuple[Path, ModelDescription | None]], dict[Path, str]]:
+    """Returns the versions in a folder and what describes each, and why others cannot be read.
+
+    Args:
+        folder: Where models are pushed to.
+
+    Returns:
+        The versions, the last that was pushed first, with None where nothing describes one; and by the
+        version, what is wrong with its description.
+    """
+    found, damaged = [], {}
+    for version in sorted(_versions_of_all(folder), key=_pushed_at, reverse=True):
+        try:
+            found.append((version, description(version)))
+        except (DamagedError, OSError) as error:
+            damaged[version] = str(error)
+    return found, damaged
 
 
 def _versions_of_all(folder: Path) -> list[Path]:
@@ -153,7 +169,7 @@ def _versions_of_all(folder: Path) -> list[Path]:
 def _is_version(path: Path) -> bool:
     if (path / _OF_GENERATORS).is_file():
         return False
-    return (path / _DESCRIPTION).is_file() or (path / _SAVED_MODEL).is_file()
+    return (path / DESCRIPTION).is_file() or (path / _SAVED_MODEL).is_file()
 
 
 def _descriptions_of_generators(path: Path) -> list[Path]:
@@ -164,7 +180,7 @@ def _descriptions_of_generators(path: Path) -> list[Path]:
 
 
 def _pushed_at(version: Path) -> tuple[float, int]:
-    described = version / _DESCRIPTION
+    described = version / DESCRIPTION
     file = described if described.is_file() else version / _SAVED_MODEL
     return file.stat().st_mtime, int(version.name)
 
@@ -179,7 +195,7 @@ def _highest(path: Path) -> Path:
     """The newest version of a model, by its number."""
     versions = [each for each in path.iterdir() if each.name.isdecimal() and _is_version(each)]
     if not versions:
-        raise FileNotFoundError(f"{path} holds no model: neither {_DESCRIPTION} nor versions with one")
+        raise FileNotFoundError(f"{path} holds no model: neither {DESCRIPTION} nor versions with one")
     return max(versions, key=lambda version: int(version.name))
 
 
@@ -196,43 +212,21 @@ def _export(version: Path, variant: str | None) -> Path:
     return files[variant]
 
 
-def description(folder: Path) -> dict[str, Any]:
-    """Returns what describes a version; nothing where nothing does.
-
-    Raises:
-        ValueError: It is damaged.
-    """
-    file = folder / _DESCRIPTION
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{file} is damaged: it holds no object")
-    return found
-
-
 def _described(path: Path, folder: Path) -> Model:
     found = description(folder)
-    verification, alignment = found.get("verification"), found.get("alignment", {})
-    try:
-        chosen = (thresholds.of_evaluator(verification),) if verification else ()
-        crop = Crop(**alignment)
-        clip_frames = int(found.get("clip", {}).get("frames", 0))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / _DESCRIPTION} is damaged: {error!r}") from error
-    name = f"{found['name']}/{folder.name}" if found.get("name") else path.name
-    fingerprint = found.get("weights") or _digest(path)
+    if found is None:
+        fingerprint = _digest(path)
+        known = thresholds.calibrated(folder, fingerprint)
+        return Model(path=path, name=path.name, fingerprint=fingerprint, thresholds=known)
+    chosen = (thresholds.of_evaluator(found.verification),) if found.verification else ()
     return Model(
         path=path,
-        name=name,
-        fingerprint=fingerprint,
-        tasks=found.get("tasks", {}),
-        thresholds=(*thresholds.calibrated(folder, fingerprint), *chosen),
-        crop=crop,
-        clip_frames=clip_frames,
+        name=f"{found.name}/{folder.name}",
+        fingerprint=found.weights,
+        tasks={name: each.content() for name, each in found.tasks.items()},
+        thresholds=(*thresholds.calibrated(folder, found.weights), *chosen),
+        crop=Crop(found.alignment.margin, found.alignment.shift),
+        clip_frames=found.clip.frames if found.clip else 0,
     )
 
 

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from kfer import spec
+from kfer.documents.models import ModelDescription
+from kfer.files import DamagedError
+from kfer.inference import proof
 
 _SAVED_MODEL_SIGNATURE = "image_tensor"
 _TFLITE_SIGNATURE = "serving_default"
@@ -27,10 +30,12 @@ class Runner(abc.ABC):
         image_size: Height and width that images must have in pixels; None where any will do.
         output_names: What the model says of an image, in alphabetical order: "embedding", and every
             other task by its name.
+        output_sizes: How many numbers each output has by its name; None where any number may come.
     """
 
     image_size: int | None
     output_names: tuple[str, ...]
+    output_sizes: dict[str, int | None]
     _batch_size: int
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -71,27 +76,75 @@ class Runner(abc.ABC):
 def load(path: Path | str) -> Runner:
     """Returns a runner of the model in a SavedModel's folder or in a .tflite file.
 
+    Its files are compared with the digests in the `model.json` beside them; where there is none, another
+    process loads them first.
+
     Raises:
         FileNotFoundError: There is nothing at this path.
+        DamagedError: A file is not the one that `model.json` describes, or cannot be loaded.
         ValueError: What is there is no model that kfer exported.
     """
     path = Path(path)
+    check_kind(path)
+    described = proof.checked(path)
+    runner = open_checked(path)
+    check_fits(path, described, runner)
+    return runner
+
+
+def open_checked(path: Path) -> Runner:
+    """Returns the same runner of an export that is known to be whole: damaged ones may end Python."""
+    return _SavedModelRunner(path) if path.is_dir() else _TFLiteRunner(path)
+
+
+def check_kind(path: Path) -> None:
+    """Checks that something is there, and begins as an export does.
+
+    Raises:
+        FileNotFoundError: There is nothing at this path.
+        ValueError: What is there is neither a SavedModel nor a TFLite file.
+    """
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
     if path.is_dir():
-        return _SavedModelRunner(path)
+        if not any((path / f"saved_model.{ending}").is_file() for ending in ("pb", "cpb")):
+            raise ValueError(f"{path} is no SavedModel: it has no saved_model.pb")
+        return
+    if not path.is_file():
+        raise ValueError(f"{path} is no file: a pipe or a device")
     with path.open("rb") as file:
         identifier = file.read(8)[4:]
     if identifier != _TFLITE_IDENTIFIER:
         raise ValueError(f"{path} is neither a TFLite file nor the folder of a SavedModel")
-    return _TFLiteRunner(path)
+
+
+def check_fits(path: Path, described: ModelDescription | None, runner: Runner) -> None:
+    """Checks that an export is the network that `model.json` describes.
+
+    Raises:
+        DamagedError: It takes images of another size, or an output has another number of numbers.
+    """
+    if described is None:
+        return
+    expected = {task: len(its.names) for task, its in described.tasks.items()}
+    expected[spec.EMBEDDING] = described.embedding_size or 0
+    wrong = [
+        f"{name} of {size} numbers, {path.name} gives {runner.output_sizes[name]}"
+        for name, size in expected.items()
+        if size and runner.output_sizes.get(name) not in (None, size)
+    ]
+    if described.image_size and runner.image_size not in (None, described.image_size):
+        wrong.append(f"image_size {described.image_size}, {path.name} takes {runner.image_size}")
+    if wrong:
+        file = (path if path.is_dir() else path.parent) / proof.DESCRIPTION
+        raise DamagedError(f"{file} describes another network: {'; '.join(wrong)}: {proof.ADVICE}")
 
 
 def load_signature(path: Path, signature: str = _SAVED_MODEL_SIGNATURE) -> tuple[Any, Any]:
     """Returns a SavedModel and its function of pixels, which lives only as long as the model.
 
     Args:
-        path: Its folder.
+        path: Its folder, whose files are known to be whole.
         signature: Of the function.
 
     Raises:
@@ -99,8 +152,6 @@ def load_signature(path: Path, signature: str = _SAVED_MODEL_SIGNATURE) -> tuple
     """
     import tensorflow as tf
 
-    if not (path / "saved_model.pb").is_file():
-        raise ValueError(f"{path} is no SavedModel: it has no saved_model.pb")
     model = tf.saved_model.load(str(path))
     if signature not in model.signatures:
         raise ValueError(
@@ -118,7 +169,11 @@ class _SavedModelRunner(Runner):
         self._to_tensor = tf.constant
         self._batch_size = _BATCH_SIZE
         self.image_size = None
-        self.output_names = tuple(sorted(self._signature.structured_outputs))
+        self.output_sizes = {
+            name: output.shape[-1] if output.shape.rank else None
+            for name, output in self._signature.structured_outputs.items()
+        }
+        self.output_names = tuple(sorted(self.output_sizes))
 
     def _run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         outputs = self._signature(images=self._to_tensor(images))
@@ -130,7 +185,8 @@ class _TFLiteRunner(Runner):
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = Interpreter(str(path))
+            # Read, not mapped: a file that is cut short later would end Python.
+            interpreter = Interpreter(model_content=path.read_bytes())
         except ValueError as error:
             raise ValueError(f"{path} cannot be loaded as a TFLite file: {error}") from error
         signatures = interpreter.get_signature_list()
@@ -146,6 +202,7 @@ class _TFLiteRunner(Runner):
         resizable = image["shape_signature"][0] < 0
         self._batch_size = _BATCH_SIZE if resizable else 1
         self.image_size = int(image["shape"][1])
+        self.output_sizes = {name: int(its["shape"][-1]) for name, its in self._outputs.items()}
         self.output_names = tuple(sorted(self._outputs))
 
     def _run(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 import abc
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kfer import spec
-from kfer.inference import runtime
+from kfer.documents.models import ModelDescription
+from kfer.inference import proof, runtime
 
 #: Beside the TFLite files of a network of clips, which make features of a frame: what goes from there on.
 STEP_FILE = f"{spec.STEP}.tflite"
@@ -109,15 +109,23 @@ def load_stream(path: Path | str) -> Stream:
         ValueError: What is there is no network of clips that kfer exported.
     """
     path = Path(path)
-    if path.is_dir():
-        return _SavedModelStream(path)
-    if path.exists() and not path.with_name(STEP_FILE).exists():
+    runtime.check_kind(path)
+    step = None if path.is_dir() else path.with_name(STEP_FILE)
+    if step and not step.exists():
         raise FileNotFoundError(f"{path} is no network of clips, or its {STEP_FILE} is missing beside it")
-    return _TFLiteStream(path)
+    described = proof.checked(path, step)
+    stream = open_checked(path, described)
+    runtime.check_fits(path, described, stream)
+    return stream
+
+
+def open_checked(path: Path, described: ModelDescription | None = None) -> Stream:
+    """Returns the same network of an export that is known to be whole: damaged ones may end Python."""
+    return (_SavedModelStream if path.is_dir() else _TFLiteStream)(path, described)
 
 
 class _SavedModelStream(Stream):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, described: ModelDescription | None) -> None:
         import tensorflow as tf
 
         try:
@@ -131,8 +139,10 @@ class _SavedModelStream(Stream):
         self.image_size = None
         names = set(self._signature.structured_outputs) - {spec.STATE}
         self.output_names = tuple(sorted(names))
+        outputs = self._signature.structured_outputs
+        self.output_sizes = {name: outputs[name].shape[-1] for name in names}
         self.state_size = int(self._signature.structured_input_signature[1][spec.STATE].shape[1])
-        self.fingerprint = _fingerprint(path, path / "variables" / "variables.index")
+        self.fingerprint = _fingerprint(described, path / "variables" / "variables.index")
 
     def _step(self, images: np.ndarray, state: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         shown = np.broadcast_to(images, (len(state), *images.shape[1:]))
@@ -142,10 +152,10 @@ class _SavedModelStream(Stream):
 
 
 class _TFLiteStream(Stream):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, described: ModelDescription | None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._encoder = runtime.load(path)
+        self._encoder = runtime.open_checked(path)
         if self._encoder.output_names != (spec.FEATURES,):
             raise ValueError(
                 f"{path} makes no features of frames, but {', '.join(self._encoder.output_names)}: it is "
@@ -153,13 +163,15 @@ class _TFLiteStream(Stream):
             )
         beside = path.with_name(STEP_FILE)
         # Held: the signature's tensors live in it.
-        self._interpreter = Interpreter(str(beside))
+        self._interpreter = Interpreter(model_content=beside.read_bytes())
         self._signature = self._interpreter.get_signature_runner(spec.STEP)
         details: Mapping[str, Any] = self._signature.get_input_details()
         self.image_size = self._encoder.image_size
-        self.output_names = tuple(sorted(set(self._signature.get_output_details()) - {spec.STATE}))
+        outputs = self._signature.get_output_details()
+        self.output_names = tuple(sorted(set(outputs) - {spec.STATE}))
+        self.output_sizes = {name: int(outputs[name]["shape"][-1]) for name in self.output_names}
         self.state_size = int(details[spec.STATE]["shape"][1])
-        self.fingerprint = _fingerprint(path.parent, beside)
+        self.fingerprint = _fingerprint(described, beside)
 
     def _step(self, images: np.ndarray, state: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         features = self._encoder(images)[spec.FEATURES]
@@ -172,11 +184,6 @@ class _TFLiteStream(Stream):
         return outputs, np.concatenate([each[spec.STATE] for each in said])
 
 
-def _fingerprint(folder: Path, file: Path) -> str:
+def _fingerprint(described: ModelDescription | None, file: Path) -> str:
     """Of the weights, as model.json says; else of a file that no other network has."""
-    description = folder / "model.json"
-    if description.exists():
-        weights = json.loads(description.read_text(encoding="utf-8")).get("weights")
-        if weights:
-            return str(weights)
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(file.read_bytes()).hexdigest() if described is None else described.weights

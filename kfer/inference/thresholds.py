@@ -1,11 +1,12 @@
 """From which similarity on two faces are one person's, and what that was measured on."""
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from kfer import files
+from kfer import documents
+from kfer.documents.fields import BEYOND
+from kfer.documents.models import Calibration, Verification
 
 #: What `kfer calibrate` writes beside a model.
 FILE = "thresholds.json"
@@ -27,18 +28,41 @@ class Threshold:
     false_accept_rate: float | None = None
     chosen_for: float | None = None
 
+    def __post_init__(self) -> None:
+        check_similarity(self.similarity)
+        for name in ("false_accept_rate", "chosen_for"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 <= rate <= 1:
+                raise ValueError(f"{name} must be in [0, 1]; got {rate!r}")
 
-def of_evaluator(verification: Mapping[str, Any]) -> Threshold:
-    """Returns the threshold that the Evaluator chose, of "verification" in a model's description.
+
+def check_similarity(threshold: float) -> None:
+    """Checks a threshold of similarities.
 
     Raises:
-        KeyError: It has none.
+        ValueError: It is not in [-1, 1], so that everybody or nobody would reach it.
     """
+    if not (math.isfinite(threshold) and -1 <= threshold <= 1 + BEYOND):
+        raise ValueError(f"the threshold must be a cosine, in [-1, 1]; got {threshold!r}")
+
+
+def of_evaluator(verification: Verification) -> Threshold:
+    """Returns the threshold that the Evaluator chose, of "verification" in a model's description."""
     return Threshold(
-        float(verification["threshold"]),
-        verification.get("measured_false_accept_rate"),
-        verification.get("false_accept_rate"),
+        verification.threshold,
+        verification.measured_false_accept_rate,
+        verification.false_accept_rate,
     )
+
+
+def calibration(folder: Path) -> Calibration | None:
+    """Returns what `kfer calibrate` wrote beside a model; None where it wrote nothing.
+
+    Raises:
+        DamagedError: The file cannot be understood.
+    """
+    path = folder / FILE
+    return documents.read(path, Calibration, _ADVICE) if path.exists() else None
 
 
 def calibrated(folder: Path, fingerprint: str) -> tuple[Threshold, ...]:
@@ -52,20 +76,12 @@ def calibrated(folder: Path, fingerprint: str) -> tuple[Threshold, ...]:
         DamagedError: The file cannot be understood.
         ValueError: It is of another model.
     """
-    path = folder / FILE
-    if not path.exists():
+    content = calibration(folder)
+    if content is None:
         return ()
-    content = files.read_json(path, _ADVICE)
-    with files.named_if_damaged(path, _ADVICE):
-        weights = content["weights"]
-        found = tuple(
-            Threshold(
-                float(each["threshold"]["value"]),
-                float(each["measured_false_accept_rate"]["value"]),
-                float(each["false_accept_rate"]),
-            )
-            for each in content["thresholds"]
-        )
-    if weights != fingerprint:
-        raise ValueError(f"{path} has the thresholds of another model: {_ADVICE}")
-    return found
+    if content.weights != fingerprint:
+        raise ValueError(f"{folder / FILE} has the thresholds of another model: {_ADVICE}")
+    return tuple(
+        Threshold(each.threshold.value, each.measured_false_accept_rate.value, each.false_accept_rate)
+        for each in content.thresholds
+    )

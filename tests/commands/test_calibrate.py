@@ -142,10 +142,14 @@ def test_other_arguments_that_are_wrong(user, capsys):
 
 def test_thresholds_that_are_damaged_or_another_models(user):
     path = pushed.find().folder / thresholds.FILE
-    for content in ("{", "[]", '{"weights": "d15c"}', '{"weights": "d15c", "thresholds": [{}]}'):
+    for content in ("{", "[]", '{"weights": "d15c"}', '{"weights": "d15c", "thresholds": []}'):
         path.write_text(content)
         with pytest.raises(ValueError, match=r"thresholds\.json is damaged"):
             pushed.find()
-    path.write_text('{"weights": "other", "thresholds": []}')
+    share = {"value": 0.5}
+    threshold = {"threshold": share, "true_accept_rate": share, "measured_false_accept_rate": share}
+    path.write_text(
+        json.dumps({"weights": "other", "thresholds": [{**threshold, "false_accept_rate": 0.1}]})
+    )
     with pytest.raises(ValueError, match="the thresholds of another model: delete it"):
         pushed.find()

@@ -146,7 +146,7 @@ def test_a_run_that_fails_leaves_nothing(user, capsys):
     shutil.copytree(user / "saved_models" / "grey" / "1", place)
     (place / TFLITE).write_bytes(b"no file of TFLite")
     code, _, errors = run(capsys, f"damaged/{TFLITE}", "--out", "out")
-    assert code == 2 and "cannot be loaded as a TFLite file" in errors
+    assert code == 2 and "is damaged, or of another model: its size of 17 bytes" in errors
     assert sorted(path.name for path in user.iterdir()) == ["damaged", "saved_models"]
 
 

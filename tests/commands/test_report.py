@@ -55,7 +55,7 @@ def test_figures_and_exports(model, capsys):
             },
         ],
         parity={"int8": {"top_class_agreement": 0.98, "accuracy_change": -0.0012}},
-        files={"int8.tflite": {"bytes": 1_040_000}},
+        files={"int8.tflite": {"sha256": "0" * 64, "bytes": 1_040_000}},
     )
     said = report(capsys, "discs/1")
     assert "expression  macro F1        0.900  0.800 to 1.000  5 images" in said

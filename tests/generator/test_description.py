@@ -57,10 +57,14 @@ def test_a_place_that_nothing_describes_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": "48"}, "image_size must be an integer of at least 1; got '48'"),
-        ({"channels": 2}, "channels must be 1 or 3; got 2"),
-        ({"classes": {"expression": "happy"}}, "classes.expression must be a list of names; got 'happy'"),
+        ({"image_size": "48"}, r"image_size: expected a valid integer; got '48'"),
+        ({"channels": 2}, "channels: expected 1 or 3; got 2"),
+        (
+            {"classes": {"expression": "happy"}},
+            r"classes\.expression: expected a valid list; got 'happy'",
+        ),
         ({"classes": 3}, "is damaged"),
+        ({"classes": {"expression": ["sad", "sad"]}}, "expected names that differ; got 'sad' twice"),
         ({"files": ["a"]}, "is damaged"),
         (None, "is damaged .*: copy the generator's whole folder again"),
     ],

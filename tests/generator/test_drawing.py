@@ -1,5 +1,6 @@
 """Faces drawn by an exported generator, with TensorFlow and with LiteRT."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from toy_generator import NOISE, PEOPLE, SIZE
 
 from kfer import generator, spec
+from kfer.files import DamagedError
 
 EXPORTS = ["grey/1", "grey/1/generator.tflite", "colour/1", "colour/1/generator.tflite"]
 
@@ -189,17 +191,32 @@ def test_files_of_another_generator_of_the_same_size_are_refused(toy_generators,
     for each in described["files"].values():
         each["sha256"] = "0" * 64
     file.write_text(json.dumps(described))
-    with pytest.raises(ValueError, match=r"is not the file that generator.json describes"):
+    with pytest.raises(ValueError, match=r"its SHA-256 is not that in generator\.json"):
         generator.load(folder / export)
 
 
-def test_files_that_cannot_be_loaded_are_named(toy_generators, tmp_path):
+def list_files(folder):
+    """Takes the files that are there for the generator's."""
+    file = folder / "generator.json"
+    described = json.loads(file.read_text())
+    described["files"] = {
+        each.relative_to(folder).as_posix(): {
+            "sha256": hashlib.sha256(each.read_bytes()).hexdigest(),
+            "bytes": each.stat().st_size,
+        }
+        for each in folder.rglob("*")
+        if each.is_file() and each != file
+    }
+    file.write_text(json.dumps(described))
+
+
+def test_files_that_were_cut_short_are_named_before_they_are_loaded(toy_generators, tmp_path):
     folder = tmp_path / "1"
     shutil.copytree(toy_generators / "grey" / "1", folder)
-    for name, words in (("generator.tflite", "a TFLite file"), ("saved_model.pb", "a SavedModel")):
+    for name in ("generator.tflite", "saved_model.pb"):
         (folder / name).write_bytes((folder / name).read_bytes()[:100])
         place = folder / name if name.endswith("tflite") else folder
-        with pytest.raises(ValueError, match=f"{place} cannot be loaded as {words}"):
+        with pytest.raises(DamagedError, match=f"{folder / name} is damaged.* its size of 100 bytes"):
             generator.load(place)
 
 
@@ -214,10 +231,12 @@ def test_a_file_of_a_network_that_is_no_generator_is_refused(toy_generators, tmp
     )
     shutil.rmtree(folder / "variables")
     tf.saved_model.save(module, str(folder), {"serving_default": module.read})
+    list_files(folder)
     with pytest.raises(ValueError, match=r"is no generator that kfer exported: .* has no 'images'"):
         generator.load(folder)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
     (folder / "generator.tflite").write_bytes(converter.convert())
+    list_files(folder)
     with pytest.raises(ValueError, match=r"is no generator that kfer exported"):
         generator.load(folder / "generator.tflite")
 

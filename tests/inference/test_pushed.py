@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kfer.files import DamagedError
 from kfer.inference import pushed
 from kfer.inference.alignment import Crop
 from kfer.inference.thresholds import Threshold
@@ -45,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_last_that_was_pushed_is_the_default(folder):
     assert pushed.find(folder=folder).path == folder / "others" / "1" / "float32.tflite"
-    assert [version.parent.name for version, _ in pushed.all_models(folder)] == [
+    assert [version.parent.name for version, _ in pushed.all_models(folder)[0]] == [
         "others",
         "faces",
         "faces",
@@ -91,7 +92,7 @@ def test_where_there_is_no_model_the_way_to_one_is_said(tmp_path):
     for given in (None, "faces"):
         with pytest.raises(FileNotFoundError, match=r"python -m kfer\.pipeline SETTINGS --data-dir DIR"):
             pushed.find(given, folder=tmp_path / "saved_models")
-    assert pushed.all_models(tmp_path / "saved_models") == []
+    assert pushed.all_models(tmp_path / "saved_models") == ([], {})
 
 
 def test_what_is_not_there_is_named(folder):
@@ -109,20 +110,63 @@ def test_what_is_not_there_is_named(folder):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("changes", "words"),
     [
-        "{",
-        "[]",
-        json.dumps(DESCRIPTION | {"verification": {"threshold": None}}),
-        json.dumps(DESCRIPTION | {"verification": {"rate": 1}}),
-        json.dumps(DESCRIPTION | {"alignment": {"margin": 9}}),
-        json.dumps(DESCRIPTION | {"alignment": {"border": 1}}),
+        ({"tasks": None}, r"tasks: expected a valid dictionary; got None"),
+        ({"tasks": {}}, r"tasks: expected at least one task"),
+        (
+            {"tasks": {"expression": {"kind": "classes", "names": ["a", "a"]}}},
+            r"names that differ; got 'a'",
+        ),
+        ({"tasks": {"expression": {"kind": "classes", "names": []}}}, r"expected names of the classes"),
+        ({"tasks": {"expression": {"kind": "kind", "names": ["a"]}}}, r"kind: expected 'classes', "),
+        (
+            {"tasks": {"expression": {"kind": "classes", "names": ["a\nb"]}}},
+            r"without control characters",
+        ),
+        (
+            {"tasks": {"expression": {"kind": "classes", "names": ["a"], "temperature": 0}}},
+            r"temperature: expected greater than 0; got 0",
+        ),
+        ({"expressions": ["calm"]}, r"expected the names of tasks\.expression"),
+        ({"verification": {"threshold": None}}, r"verification\.threshold: expected a valid number"),
+        ({"verification": {"threshold": 1.5}}, r"expected a cosine, in \[-1, 1\]; got 1\.5"),
+        ({"verification": {"threshold": float("nan")}}, r"expected finite numbers; got NaN"),
+        ({"verification": {"threshold": 10**400}}, r"at most 24 digits; got one of 401"),
+        ({"verification": {"rate": 1}}, r"verification\.threshold is missing"),
+        ({"alignment": {"margin": 9}}, r"alignment\.margin: expected less than or equal to 2; got 9"),
+        ({"alignment": {"border": 1}}, r"alignment\.border"),
+        ({"name": "../faces"}, r"name: expected a name without slashes"),
+        ({"weights": 7}, r"weights: expected a valid string; got 7"),
+        ({"image_size": "48"}, r"image_size: expected a valid integer; got '48'"),
+        ({"image_size": -1}, r"image_size: expected greater than or equal to 1; got -1"),
+        ({"clip": {"frames": True}}, r"clip\.frames: expected a valid integer; got True"),
+        ({"files": {"../x": {"sha256": "0" * 64, "bytes": 1}}}, r"expected a path within the folder"),
+        ({"files": {"x": {"sha256": "0", "bytes": 1}}}, r"files\.x\.sha256"),
+        ({"trained_on": {"dreams": 1.0}}, r"trained_on"),
     ],
 )
-def test_a_damaged_description_is_named(folder, content):
-    (folder / "others" / "1" / "model.json").write_text(content)
-    with pytest.raises(ValueError, match=r"model\.json is damaged"):
+def test_a_wrong_field_of_a_description_is_named(folder, changes, words):
+    (folder / "others" / "1" / "model.json").write_text(json.dumps(DESCRIPTION | changes))
+    with pytest.raises(
+        DamagedError, match=rf"model\.json is damaged \(.*{words}.*\): push the model again"
+    ):
         pushed.find("others", folder=folder)
+
+
+def test_fields_of_a_later_version_are_let_through(folder):
+    later = {"mood": [1], "tasks": {"expression": {**DESCRIPTION["tasks"]["expression"], "colour": 3}}}
+    (folder / "others" / "1" / "model.json").write_text(json.dumps(DESCRIPTION | later))
+    assert pushed.find("others", folder=folder).expressions == ("calm", "glad")
+    assert pushed.description(folder / "others" / "1").content() == DESCRIPTION | later
+
+
+def test_a_damaged_version_does_not_hide_the_others(folder):
+    (folder / "others" / "1" / "model.json").write_text("[]")
+    found, damaged = pushed.all_models(folder)
+    assert [version.name for version, _ in found] == ["9", "10"]
+    assert list(damaged) == [folder / "others" / "1"]
+    assert "model.json is damaged (expected an object" in damaged[folder / "others" / "1"]
 
 
 def test_a_generator_is_no_model_to_ask(tmp_path):
@@ -132,7 +176,7 @@ def test_a_generator_is_no_model_to_ask(tmp_path):
     for name in ("generator.json", "generator.tflite", "saved_model.pb"):
         (generator / name).touch()
     assert pushed.find(folder=tmp_path).name == "faces/1"
-    assert [version.parent.name for version, _ in pushed.all_models(tmp_path)] == ["faces"]
+    assert [version.parent.name for version, _ in pushed.all_models(tmp_path)[0]] == ["faces"]
     for place in ("drawing", generator, generator / "generator.tflite"):
         with pytest.raises(
             ValueError, match=r"is a generator, which draws faces .* `kfer generate` takes it"
