@@ -1,42 +1,30 @@
-"""Files that are whole or not there, and whether they are of the same settings.
-
-What is written lies in a private folder beside its place, `.kfer-<random>.partial`, until it is whole.
-Its writer holds a lock on that folder while it lives, so that what a killed one leaves can be told from
-what another one writes.
-"""
+"""Files that are whole or not there, and whether they are of the same settings."""
 
 import contextlib
 import csv
 import dataclasses
 import errno
 import json
-import os
 import re
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kfer.json_text import parse_json
-
-try:
-    import fcntl
-except ImportError:  # Windows: nothing tells there whether a writer lives, so that leftovers stay
-    fcntl = None  # type: ignore[assignment]
+from kfer.writing import DiskFullError as DiskFullError
+from kfer.writing import is_disk_full as is_disk_full
+from kfer.writing import locked as locked
+from kfer.writing import new_folder as new_folder
+from kfer.writing import private_folder as private_folder
+from kfer.writing import remove_leftovers as remove_leftovers
+from kfer.writing import replacing as replacing
+from kfer.writing import replacing_folder as replacing_folder
+from kfer.writing import told_if_full as told_if_full
 
 _STUDY = "study.json"
 # Characters.
 _LONGEST_REASON = 300
-_PREFIX, _SUFFIX = ".kfer-", ".partial"
-_NEW, _FORMER = "new", "former"
-# Entries of a folder up to which leftovers are looked for before every write; in larger ones, once.
-_FEW = 256
-_swept: set[Path] = set()
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-# Bytes free on a disk that is as good as full.
-_NO_ROOM = 16_384
 # What spreadsheets take for the start of a formula (OWASP, "CSV Injection"), and numbers, which are none.
 _FORMULA = re.compile(r"'*(\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
@@ -46,214 +34,6 @@ LARGEST_JSON = 2**26
 
 class DamagedError(ValueError):
     """A file that cannot be read: damaged, cut short, too large, or of another kind."""
-
-
-class DiskFullError(OSError):
-    """There is no room on the disk for what was to be written, or no more of the user's quota."""
-
-    def __init__(self, path: Path, more: str = "") -> None:
-        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        self._path, self._more = path, more
-
-    def __reduce__(self) -> tuple[type["DiskFullError"], tuple[Path, str]]:
-        return type(self), (self._path, self._more)
-
-    def __str__(self) -> str:
-        more = self._more or "nothing half written was left. Free space, or write to another disk"
-        return f"the disk is full: {self.filename} cannot be written; {more}"
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Writes a file that is whole or not there, and that replaces at once what was there before.
-
-    What killed processes left in the folder is removed; what others write there at this moment is not.
-
-    Args:
-        path: Where the file shall be. It gets the permissions of a file that is there.
-
-    Yields:
-        Where to write it: a path of the same name in a new folder beside, which nobody else can open.
-
-    Raises:
-        DiskFullError: There is no room; what was there before still is.
-        OSError: It cannot be written; likewise.
-    """
-    with _partial(path) as new:
-        yield new
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            new.chmod(stat.S_IMODE(path.stat().st_mode))
-        new.replace(path)
-
-
-@contextlib.contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Writes a folder that is whole or not there, as `replacing` does a file.
-
-    Args:
-        path: Where the folder shall be.
-
-    Yields:
-        The new, empty folder to write into.
-
-    Raises:
-        DiskFullError: There is no room; what was there before still is.
-        OSError: It cannot be written; likewise.
-    """
-    with _partial(path) as new:
-        new.mkdir()
-        yield new
-        if path.is_dir() and not path.is_symlink():
-            former = new.parents[1] / _FORMER / path.name
-            former.parent.mkdir()
-            path.rename(former)  # `_remove` brings it back where this process is killed here
-        new.rename(path)
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Waits until no other process or thread holds the lock on a folder, and holds it.
-
-    File systems without locks (some of networks) have none: then this does nothing.
-
-    Args:
-        folder: It must be there; nothing is written into it.
-    """
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(opened, wait=True)
-        yield
-    finally:
-        os.close(opened)
-
-
-@contextlib.contextmanager
-def told_if_full(path: Path) -> Iterator[None]:
-    """Names the file or folder that is written within where the disk gets full.
-
-    Raises:
-        DiskFullError: What is done within fails for want of room.
-    """
-    try:
-        yield
-    except DiskFullError:
-        raise
-    except Exception as error:
-        if not is_disk_full(error, path):
-            raise
-        raise DiskFullError(path) from error
-
-
-def is_disk_full(error: BaseException | None, path: Path | None = None) -> bool:
-    """Returns whether an error, or one that led to it, says that a disk has no room left.
-
-    Args:
-        error: TensorFlow, h5py and others raise types of their own, without the system's number.
-        path: What was written. NumPy and OpenCV give no reason, so that its disk is looked at.
-    """
-    silent = isinstance(error, RuntimeError) or (isinstance(error, OSError) and error.errno is None)
-    if silent and path is not None and _free(path) < _NO_ROOM:
-        return True
-    while error is not None:
-        if getattr(error, "errno", None) in _FULL:
-            return True
-        if re.search(
-            rf"{os.strerror(errno.ENOSPC)}|disk is full|\d requested and \d+ written", str(error)
-        ):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _free(path: Path) -> int:
-    """Bytes that the disk of a path has left."""
-    return shutil.disk_usage(
-        next(place for place in (path, *path.absolute().parents) if place.exists())
-    ).free
-
-
-@contextlib.contextmanager
-def _partial(path: Path) -> Iterator[Path]:
-    """Yields a path of the same name in a folder that is this process's alone; removes it at the end."""
-    folder, opened = _own_folder(path)
-    try:
-        with told_if_full(path):
-            yield folder / _NEW / path.name
-    except OSError as error:
-        if str(error.filename).startswith(str(folder)):
-            error.filename, error.filename2 = str(path), None
-        raise
-    finally:
-        _remove(folder)
-        os.close(opened)
-
-
-def _own_folder(path: Path) -> tuple[Path, int]:
-    """Makes a folder beside a path that nobody else can open, and returns it with its open lock."""
-    parent = path.parent
-    with told_if_full(path):
-        while True:
-            _sweep(parent)
-            try:
-                folder = Path(tempfile.mkdtemp(_SUFFIX, _PREFIX, parent))
-                opened = os.open(folder, os.O_RDONLY)
-            except OSError as error:
-                if error.errno == errno.ENOENT and parent.is_dir():
-                    continue  # taken for a leftover before it was opened
-                error.filename = str(path)
-                raise
-            if _lock(opened) is not False and folder.exists():
-                (folder / _NEW).mkdir()
-                return folder, opened
-            os.close(opened)  # taken for a leftover before it was locked
-
-
-def _sweep(parent: Path) -> None:
-    """Removes the private folders in a folder whose owners are dead."""
-    place = parent.absolute()
-    if place in _swept:
-        return
-    count = 0
-    with contextlib.suppress(OSError), os.scandir(parent) as entries:
-        for entry in entries:
-            count += 1
-            if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
-                _remove_if_dead(Path(entry.path))
-    if count > _FEW:
-        _swept.add(place)
-
-
-def _remove_if_dead(folder: Path) -> None:
-    try:
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except (OSError, AttributeError):  # another user's, a link, or Windows
-        return
-    try:
-        if os.fstat(opened).st_uid == os.geteuid() and _lock(opened):
-            _remove(folder)
-    finally:
-        os.close(opened)
-
-
-def _remove(folder: Path) -> None:
-    """Removes a private folder; what was to be replaced goes back if nothing has taken its place."""
-    for former in folder.glob(f"{_FORMER}/*"):
-        if not (folder.parent / former.name).exists():
-            former.rename(folder.parent / former.name)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock(opened: int, wait: bool = False) -> bool | None:
-    """Locks an open folder until it is closed; False: another one holds it; None: there are no locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system that has no locks
-        return None
-    return True
 
 
 @contextlib.contextmanager
@@ -346,6 +126,7 @@ def check_new(path: Path, ending: str) -> None:
     """
     if path.suffix != ending:
         raise ValueError(f"the file's name must end in {ending}; got {path}")
+    remove_leftovers(path.parent)
     if path.exists():
         raise FileExistsError(f"{path} exists; name another file, or delete it")
 
@@ -452,15 +233,15 @@ def claim(output_dir: Path, kind: str, name: str) -> None:
         ValueError: The folder is another one's, or what says whose it is is damaged.
     """
     path = output_dir / _STUDY
-    if path.exists():
-        found = read_json(path).get("name")
-        if found != name:
-            raise ValueError(
-                f"{output_dir} holds the {kind} {found!r}, this one is {name!r}: give another "
-                "--output-dir"
-            )
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"name": name})
+    with locked(output_dir):
+        if not path.exists():
+            write_json(path, {"name": name})
+    found = read_json(path).get("name")
+    if found != name:
+        raise ValueError(
+            f"{output_dir} holds the {kind} {found!r}, this one is {name!r}: give another --output-dir"
+        )
 
 
 def differences(value: Any, found: Any, name: str) -> Iterator[str]:

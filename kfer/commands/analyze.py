@@ -8,13 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 from kfer.commands import ERROR, YES, options, print_json, print_table
 from kfer.inference import images
 from kfer.inference.analyzer import Face
-from kfer.inference.drawing import annotation, draw
+from kfer.inference.drawing import annotation, draw, save
 
 _BATCH = 16
 
@@ -62,7 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
             if path in drawn:
                 drawn[path].parent.mkdir(parents=True, exist_ok=True)
                 picture = draw(read[path], [annotation(face) for face in faces])
-                Image.fromarray(picture).save(drawn[path])
+                save(picture, drawn[path])
     if parsed.json:
         pictures = [
             {"image": str(path), "faces": [_described(face, parsed) for face in faces]}

@@ -63,8 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
             raise ValueError(f"a false accept rate must be in (0, 1); got {rate:g}")
     analyzer = options.analyzer_of(parsed)
     target = analyzer.model.folder / thresholds_file.FILE
-    if target.exists() and not (parsed.dry_run or parsed.replace):
-        raise FileExistsError(f"{target} exists: --replace makes it anew, --dry-run only measures")
+    _check_new(parsed, target)
     pairs = read_pairs(parsed.pairs, parsed.images, parsed.max_pairs, parsed.seed)
     embeddings, failures = _embeddings(analyzer, pairs, parsed.strict)
     content = _measured(pairs, embeddings, parsed.false_accept_rates, parsed.seed)
@@ -80,7 +79,9 @@ def run(parsed: argparse.Namespace) -> int:
         "failures": failures,
     }
     if not parsed.dry_run:
-        files.write_json(target, content)
+        with files.locked(target.parent):
+            _check_new(parsed, target)
+            files.write_json(target, content)
     if parsed.json:
         print_json(content)
     else:
@@ -110,6 +111,11 @@ def _embeddings(
                     found[path] = analyzer.embedding_of(faces[0])
             progress.update(len(batch))
     return found, failures
+
+
+def _check_new(parsed: argparse.Namespace, target: Path) -> None:
+    if target.exists() and not (parsed.dry_run or parsed.replace):
+        raise FileExistsError(f"{target} exists: --replace makes it anew, --dry-run only measures")
 
 
 def _measured(

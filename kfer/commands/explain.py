@@ -8,11 +8,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from kfer.commands import NO, YES, options, print_json, print_table
 from kfer.inference import images
 from kfer.inference.analyzer import Face
+from kfer.inference.drawing import save
 from kfer.inference.explanation import METHODS, Explainer, Explanation
 from kfer.inference.heat_maps import draw_on_picture
 
@@ -47,8 +46,7 @@ def run(parsed: argparse.Namespace) -> int:
     explainer = Explainer(analyzer)
     found = [explainer.explain(face, parsed.expression, parsed.method) for face in faces]
     if parsed.draw is not None:
-        drawn = draw_on_picture(picture, faces, found)
-        Image.fromarray(drawn).save(parsed.draw)
+        save(draw_on_picture(picture, faces, found), parsed.draw)
     if parsed.json:
         print_json({"model": analyzer.model.name, "faces": list(map(_described, faces, found))})
     elif faces:

@@ -8,12 +8,8 @@ number. Nothing is replaced: OUT must be new or empty.
 
 import argparse
 import itertools
-import os
-import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +19,7 @@ import kfer
 from kfer import generator as generators
 from kfer import spec
 from kfer.commands import YES, counted
-from kfer.files import write_json
+from kfer.files import new_folder, remove_leftovers, write_json
 from kfer.generator import Description, Generator
 from kfer.media import png
 from kfer.media.grids import grid
@@ -83,7 +79,9 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.seed < 0:
         raise ValueError(f"--seed must be at least 0; got {parsed.seed}")
     generators.check_room(parsed.out, description, parsed.count, len(expressions))
-    with _new_folder(parsed.out) as folder:
+    _check_new(parsed.out)
+    parsed.out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(parsed.out.absolute()) as folder:
         loaded = generators.load(description.place)
         start = time.monotonic()
         _draw(loaded, folder, expressions, parsed)
@@ -121,18 +119,10 @@ def _expressions(description: Description, asked: list[str] | None) -> list[str]
     return names
 
 
-@contextmanager
-def _new_folder(place: Path) -> Iterator[Path]:
-    """A folder beside the place, which it becomes once it is whole; nothing is left where it fails."""
+def _check_new(place: Path) -> None:
+    remove_leftovers(place.absolute().parent)
     if place.exists() and not (place.is_dir() and not any(place.iterdir())):
         raise FileExistsError(f"{place} exists and is no empty folder; name another one, or delete it")
-    partial = place.absolute().with_name(f".{place.absolute().name}-{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        partial.rename(place)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _draw(generator: Generator, folder: Path, expressions: list[str], parsed: argparse.Namespace) -> None:

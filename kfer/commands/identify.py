@@ -6,11 +6,9 @@ The exit code is 0 where somebody is known, 1 where nobody is, 2 where that coul
 import argparse
 from pathlib import Path
 
-from PIL import Image
-
 from kfer.commands import NO, YES, options, print_json, print_table
 from kfer.inference import images
-from kfer.inference.drawing import annotation, draw
+from kfer.inference.drawing import annotation, draw, save
 from kfer.inference.gallery import Gallery
 
 
@@ -42,7 +40,7 @@ def run(parsed: argparse.Namespace) -> int:
             annotation(face, *((best[0].name, best[0].similarity) if best else ("unknown",)))
             for face, best in zip(faces, matches, strict=True)
         ]
-        Image.fromarray(draw(picture, annotations)).save(parsed.draw)
+        save(draw(picture, annotations), parsed.draw)
     if parsed.json:
         print_json(
             {

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kfer.commands import NO, YES, counted, options, print_table
-from kfer.files import check_new
+from kfer.files import check_new, replacing
 from kfer.inference import timeline
 from kfer.inference.drawing import Annotation, draw
 from kfer.inference.episodes import expressed
@@ -110,8 +110,9 @@ class _Drawn:
 
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate = path, rate
-        self._partial = path.with_name(f".{path.stem}.partial.mp4")
+        self._whole = contextlib.ExitStack()
         self._writer: cv2.VideoWriter | None = None
+        self._count = 0
 
     def __enter__(self) -> "_Drawn":
         return self
@@ -119,20 +120,31 @@ class _Drawn:
     def write(self, frame: Frame) -> None:
         picture = draw(frame.image, [_annotation(face) for face in frame.faces])
         if self._writer is None:
+            self._new = self._whole.enter_context(replacing(self._path))
             height, width = picture.shape[:2]
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._partial), code, self._rate, (width, height))
+            self._writer = cv2.VideoWriter(str(self._new), code, self._rate, (width, height))
             if not self._writer.isOpened():
                 raise OSError(f"{self._path} cannot be written: OpenCV opens no video there")
         self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        self._count += 1
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.release()
-        if kind is None and self._partial.exists():
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        with self._whole:
+            if self._writer is not None:
+                self._writer.release()
+            if error is not None:
+                raise error
+            if self._writer is not None:
+                self._check()
+
+    def _check(self) -> None:
+        """OpenCV says nothing where it could not write: a full disk, say."""
+        capture = cv2.VideoCapture(str(self._new))
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+        capture.release()
+        if count < self._count:
+            raise OSError(f"{self._path} cannot be written: {count} of {self._count} frames were")
 
 
 def _annotation(tracked: TrackedFace) -> Annotation:

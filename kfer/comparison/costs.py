@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ import filelock
 from kfer import spec
 from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import saved_model_bytes, write_json
+from kfer.files import private_folder, saved_model_bytes, write_json
 from kfer.machine import machine
 from kfer.pipeline.summary import peak_memory_gb
 from kfer.processes import in_fresh_process
@@ -99,8 +98,7 @@ def measure(
     place.parent.mkdir(parents=True, exist_ok=True)
     _log.info("measuring what %s costs", name)
     arguments = settings, data_dir, output_dir
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{name}.") as temporary:
-        work = Path(temporary)
+    with private_folder(place) as work:
         measured = in_fresh_process(_training, *arguments, run / runs.MODEL, seed, work)
         measured |= in_fresh_process(_exports, *arguments, run, work)
         for kind, model in _exported(work).items():

@@ -15,6 +15,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from kfer.files import replacing
+
 #: The page's colours in its light dress; as SVG they become its variables, so that they turn dark too.
 COLOURS = {
     "blue": "#0072b2",
@@ -113,7 +115,8 @@ def save_png(panels: Sequence[Panel], path: Path, columns: int) -> None:
             panel.draw(axes)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        figure.savefig(path, dpi=_PIXELS_PER_INCH, metadata={"Software": None})
+        with replacing(path) as new:
+            figure.savefig(new, dpi=_PIXELS_PER_INCH, metadata={"Software": None})
 
 
 def on_page(name: str, panels: Sequence[Panel]) -> list[dict[str, Any]]:

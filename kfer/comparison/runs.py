@@ -1,6 +1,5 @@
 """A candidate's folder: where it is, what it holds, and whose settings it was trained with."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import claim, differences, write_json
+from kfer.files import claim, differences, read_csv, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,11 +55,10 @@ def history(run: Path) -> list[dict[str, float]]:
     places = [place for place in (run / "history.csv", run / "work" / "history.csv") if place.exists()]
     if not places:
         return []
-    with places[0].open(newline="") as file:
-        return [
-            {name: float(text) if text else math.nan for name, text in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    return [
+        {name: float(text) if text else math.nan for name, text in row.items()}
+        for row in read_csv(places[0])
+    ]
 
 
 def predictions(run: Path) -> dict[str, "np.ndarray"]:

@@ -1,12 +1,10 @@
 """TFDS builders, one file each, and finding and preparing them by name."""
 
 import contextlib
-import errno
 import importlib.util
 import inspect
 import io
 import logging
-import os
 import pkgutil
 import shutil
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer.datasets import archives, naming
+from kfer.files import DiskFullError, is_disk_full
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def prepare(dataset: tfds.core.DatasetBuilder, download_dir: str | Path) -> None
     Raises:
         FileNotFoundError: The dataset needs files that are not there.
         ValueError: The files are damaged or hold something unexpected.
-        OSError: The disk is full.
+        DiskFullError: The disk is full.
     """
     if _is_whole(dataset):
         return
@@ -89,9 +88,10 @@ def prepare(dataset: tfds.core.DatasetBuilder, download_dir: str | Path) -> None
             raise ValueError(
                 f"{dataset.info.full_name} has a split without any example: {error}"
             ) from error
-        if not _is_disk_full(error):
+        place = Path(dataset.data_dir)
+        if not is_disk_full(error, place):
             raise
-        raise OSError(errno.ENOSPC, _disk_full_message(dataset, Path(download_dir))) from error
+        raise DiskFullError(place, _room_needed(dataset, Path(download_dir))) from error
 
 
 def _is_module(name: str) -> bool:
@@ -120,25 +120,13 @@ def _is_whole(dataset: tfds.core.DatasetBuilder) -> bool:
     return bool(shards) and all(shard.exists() for shard in shards)
 
 
-def _is_disk_full(error: BaseException | None) -> bool:
-    # TensorFlow and TFDS raise types of their own, so that the number may be lost on the way.
-    while error is not None:
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            return True
-        if os.strerror(errno.ENOSPC) in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _disk_full_message(dataset: tfds.core.DatasetBuilder, download_dir: Path) -> str:
+def _room_needed(dataset: tfds.core.DatasetBuilder, download_dir: Path) -> str:
     place = Path(dataset.data_dir)
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free
-    message = f"The disk of {place} is full: {free / 1e6:,.0f} MB are free"
+    message = f"{shutil.disk_usage(place).free / 1e6:,.0f} MB are free"
     if dataset.MANUAL_DOWNLOAD_INSTRUCTIONS:
         folder = archives.dataset_folder(download_dir, getattr(dataset, "FOLDER", ""))
         needed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         message += f", {dataset.info.full_name} needs about {needed / 1e6:,.0f} MB"
-    return message + ". Free space, or choose another folder; what was half written is gone."
+    return message + ". Free space, or choose another folder; what was half written is gone"

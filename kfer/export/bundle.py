@@ -1,10 +1,9 @@
 """What mobile developers get: one ZIP of a pushed model, without what only servers need."""
 
-import os
 import zipfile
 from pathlib import Path
 
-from kfer.files import check_new
+from kfer.files import check_new, replacing
 
 # A SavedModel's own.
 _OF_SERVERS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
@@ -23,7 +22,8 @@ def write_bundle(model: Path, path: Path) -> None:
         FileExistsError: Something is at the path.
         ValueError: The path does not end in ".zip".
         FileNotFoundError: The folder has no model.json, or no TFLite file.
-        OSError: The ZIP cannot be written; nothing is left of it.
+        DiskFullError: There is no room; nothing is left of the ZIP.
+        OSError: The ZIP cannot be written; likewise.
     """
     check_new(path, ".zip")
     if not (model / "model.json").is_file() or not list(model.glob("*.tflite")):
@@ -34,14 +34,9 @@ def write_bundle(model: Path, path: Path) -> None:
         if file.is_file() and file.relative_to(model).parts[0] not in _OF_SERVERS
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in files:
-                name = Path(f"{model.parent.name}-{model.name}", file.relative_to(model)).as_posix()
-                entry = zipfile.ZipInfo(name, _DATE)
-                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                archive.writestr(entry, file.read_bytes())
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            name = Path(f"{model.parent.name}-{model.name}", file.relative_to(model)).as_posix()
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, file.read_bytes())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +155,8 @@ def _pushed(
         described = files.read_json(newest / generator.FILE)
         if (described["weights"], described["measures"]) == (weights_digest(trained), told):
             return newest
-    with tempfile.TemporaryDirectory(dir=output_dir) as temporary:
-        folder = Path(temporary) / "generator"
+    with files.private_folder(output_dir / "generator") as private:
+        folder = private / "generator"
         folder.mkdir()
         write_generator(folder, trained, settings.name, real.classes, real.sources, told)
         return push(folder, versions)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kfer.files import replacing
 from kfer.generator.networks import open_network
 
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with np.load(parsed.inputs) as inputs:
             images = open_network(parsed.model)(dict(inputs))
-        with parsed.output.open("wb") as file:
+        with replacing(parsed.output) as new, new.open("wb") as file:
             np.save(file, images)
     except (OSError, ValueError) as error:
         parser.error(str(error))

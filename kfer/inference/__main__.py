@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kfer.files import replacing
 from kfer.inference import runtime, streaming
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             outputs = _of_clips(stream, images)
         else:
             outputs = (runtime.open_checked if parsed.unchecked else runtime.load)(parsed.model)(images)
-        with parsed.output.open("wb") as file:
+        with replacing(parsed.output) as new, new.open("wb") as file:
             np.savez(file, allow_pickle=False, **outputs)
     except (OSError, ValueError) as error:
         parser.error(str(error))

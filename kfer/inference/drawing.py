@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from kfer.files import replacing
 from kfer.inference.analyzer import Face
 
 _LINE, _TEXT, _PANEL = (255, 210, 0), (255, 255, 255), (20, 24, 32, 190)
@@ -53,6 +55,21 @@ def annotation(face: Face, name: str | None = None, similarity: float | None = N
     if face.expression is not None:
         words.append(f"{face.expression} {face.expressions[face.expression]:.0%}")
     return Annotation(face.box, face.landmarks, "  ".join(words), face.expressions, face.dense_landmarks)
+
+
+def save(picture: np.ndarray, path: Path) -> None:
+    """Writes a picture that is whole or not there.
+
+    Args:
+        picture: RGB uint8 `[height, width, 3]`.
+        path: A file that ends in what Pillow writes (".png", ".jpg").
+
+    Raises:
+        DiskFullError: There is no room.
+        OSError: It cannot be written.
+    """
+    with replacing(path) as new:
+        Image.fromarray(picture).save(new)
 
 
 def draw(image: np.ndarray, annotations: Sequence[Annotation]) -> np.ndarray:

@@ -98,6 +98,8 @@ def align_folder(
         raise FileNotFoundError(f"there is no picture in {source}")
     _check_names(paths)
     _keep_settings(target, settings)
+    for folder in {target, *(_face_of(target, path).parent for path in paths)}:
+        files.remove_leftovers(folder)
     todo = [path for path in paths if not _face_of(target, path).exists()]
     for path in sorted(set(paths) - set(todo)):
         yield Outcome(path, "")
@@ -121,13 +123,13 @@ def _check_names(paths: list[Path]) -> None:
 def _keep_settings(target: Path, settings: AlignmentSettings) -> None:
     """Writes how faces are cut, or checks that those that are there were cut so."""
     path = target / _SETTINGS
+    target.mkdir(parents=True, exist_ok=True)
     content, usual = (
         json.loads(json.dumps(dataclasses.asdict(each))) for each in (settings, AlignmentSettings())
     )
-    if not path.exists():
-        target.mkdir(parents=True, exist_ok=True)
-        files.write_json(path, content)
-        return
+    with files.locked(target):
+        if not path.exists():
+            files.write_json(path, content)
     known = files.read_json(path, "take another folder for the faces")
     # A setting that kfer did not have yet when the faces were cut was what it is by default.
     changed = [key for key in content if known.get(key, usual[key]) != content[key]]
@@ -183,10 +185,15 @@ def _align_some(paths: list[Path]) -> list[Outcome]:
     pictures, reasons = images.read_each(source / path for path in paths)
     found = _work["detector"].detect(list(pictures.values()))
     for (place, picture), faces in zip(pictures.items(), found, strict=True):
-        if faces:
-            _write(place.relative_to(source), picture, faces[0])
-        else:
+        if not faces:
             reasons[place] = "no face"
+            continue
+        try:
+            _write(place.relative_to(source), picture, faces[0])
+        except files.DiskFullError:
+            raise
+        except (OSError, ValueError) as error:  # one picture does not stop the others
+            reasons[place] = f"the face cannot be written: {error}"
     return [Outcome(path, reasons.get(source / path, "")) for path in paths]
 
 
@@ -196,10 +203,9 @@ def _write(path: Path, picture: np.ndarray, face: Detection) -> None:
         face = _work["dense"].refined(picture, face)
     target = _face_of(_work["target"], path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     aligned = alignment.align(picture, face, settings.crop, settings.size)
-    Image.fromarray(aligned).save(partial, "PNG")
-    partial.replace(target)
+    with files.replacing(target) as new:
+        Image.fromarray(aligned).save(new, "PNG")
 
 
 def _face_of(target: Path, path: Path) -> Path:

@@ -1,9 +1,10 @@
 """What a video's faces are written to: JSON lines, a table, and a summary of its tracks.
 
-Every file is whole or not there: lines go to a hidden file beside it, which gets its name at the end.
+Every file is whole or not there: lines go to a hidden file, which gets its place at the end.
 """
 
 import abc
+import contextlib
 import csv
 import json
 import math
@@ -16,6 +17,7 @@ from typing import IO, Any, Self
 
 import numpy as np
 
+from kfer.files import csv_cell, replacing
 from kfer.inference.analyzer import Face
 from kfer.inference.pushed import Model
 from kfer.inference.tracking import TrackedFace
@@ -53,8 +55,8 @@ class Records(abc.ABC):
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
-        self._partial = self._path.with_name(f".{self._path.name}.partial")
         self._file: IO[str] | None = None
+        self._whole = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         """Opens it.
@@ -65,8 +67,11 @@ class Records(abc.ABC):
         """
         if self._path.is_dir():
             raise IsADirectoryError(f"{self._path} is a folder; give the name of a file")
-        # The table's module ends lines itself.
-        self._file = self._partial.open("w", newline="", encoding="utf-8")
+        with contextlib.ExitStack() as whole:
+            new = whole.enter_context(replacing(self._path))
+            # The table's module ends lines itself.
+            self._file = whole.enter_context(new.open("w", newline="", encoding="utf-8"))
+            self._whole = whole.pop_all()
         return self
 
     def __exit__(
@@ -77,14 +82,12 @@ class Records(abc.ABC):
     ) -> None:
         """Gives the file its name, or deletes what was written where there was an error."""
         try:
-            with self._opened:
-                if kind is None:
-                    self._finish()
-            if kind is None:
-                self._partial.replace(self._path)
+            with self._whole:
+                if error is not None:
+                    raise error
+                self._finish()
         finally:
             self._file = None
-            self._partial.unlink(missing_ok=True)
 
     @property
     def _opened(self) -> IO[str]:
@@ -197,17 +200,20 @@ class Table(Records):
                     f"a face has {', '.join(tracked.expressions) or 'none'}"
                 )
             self._writer.writerow(
-                (
-                    frame.number,
-                    round(frame.seconds, _SECONDS),
-                    tracked.track,
-                    *_rounded(tracked.face.box, _PIXELS),
-                    round(tracked.face.score, _SHARES),
-                    round(tracked.face.quality.score, _SHARES),
-                    tracked.expression,
-                    *(round(share, _SHARES) for share in tracked.expressions.values()),
-                    tracked.name,
-                    None if tracked.similarity is None else round(tracked.similarity, _SHARES),
+                map(
+                    csv_cell,
+                    (
+                        frame.number,
+                        round(frame.seconds, _SECONDS),
+                        tracked.track,
+                        *_rounded(tracked.face.box, _PIXELS),
+                        round(tracked.face.score, _SHARES),
+                        round(tracked.face.quality.score, _SHARES),
+                        tracked.expression,
+                        *(round(share, _SHARES) for share in tracked.expressions.values()),
+                        tracked.name,
+                        None if tracked.similarity is None else round(tracked.similarity, _SHARES),
+                    ),
                 )
             )
 
@@ -216,7 +222,7 @@ class Table(Records):
             if self._expressions is None:
                 self._expressions = expressions
             self._writer = csv.writer(self._opened)
-            self._writer.writerow((*_BEFORE, *self._expressions, *_BEHIND))
+            self._writer.writerow(map(csv_cell, (*_BEFORE, *self._expressions, *_BEHIND)))
 
     def _finish(self) -> None:
         self._head(())

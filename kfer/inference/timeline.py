@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfer.files import replacing
 from kfer.inference.episodes import Expressed
 
 if TYPE_CHECKING:
@@ -79,9 +80,8 @@ def save(path: Path | str, told: Sequence[Expressed]) -> None:
             _draw(figure, drawn, len(told) - len(drawn))
         else:
             figure.text(0.5, 0.5, "no face with an expression", ha="center", color=_SOFT)
-        partial = path.with_name(f".{path.name}.partial")
-        figure.savefig(partial, format=path.suffix[1:].lower())
-    partial.replace(path)
+        with replacing(path) as new:
+            figure.savefig(new, format=path.suffix[1:].lower())
 
 
 def _longest(told: Sequence[Expressed]) -> list[Expressed]:

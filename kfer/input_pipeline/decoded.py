@@ -4,6 +4,7 @@ A folder a split holds ``images.npy`` and a file for each label. ``images.npy`` 
 final name only when whole, so a folder that has it is complete.
 """
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from kfer import preprocessing, spec
+from kfer.files import replacing
 from kfer.input_pipeline.frames import OF_FRAMES, Frames
 from kfer.progress import progress
 from kfer.settings import LabelSettings
@@ -332,32 +334,30 @@ class _ImageFile:
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self._path, self._partial = path, path.with_name(f".{path.name}.partial")
+        self._path = path
         self._shape = shape
         self._count = 0
 
     def __enter__(self) -> "_ImageFile":
         self._path.unlink(missing_ok=True)
-        self._file: BinaryIO = self._partial.open("wb")
-        self._write_header()
+        with contextlib.ExitStack() as whole:
+            new = whole.enter_context(replacing(self._path))
+            self._file: BinaryIO = whole.enter_context(new.open("wb"))
+            self._write_header()
+            self._whole = whole.pop_all()
         return self
 
     def append(self, images: np.ndarray) -> None:
         self._file.write(np.ascontiguousarray(images).data)
         self._count += len(images)
 
-    def __exit__(self, error: type[BaseException] | None, *details: Any) -> None:
-        try:
-            if error is None:
-                # NumPy pads headers so that the first axis may grow in place.
-                self._file.seek(0)
-                self._write_header()
-        finally:
-            self._file.close()
-        if error is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
+        with self._whole:
+            if error is not None:
+                raise error
+            # NumPy pads headers so that the first axis may grow in place.
+            self._file.seek(0)
+            self._write_header()
 
     def _write_header(self) -> None:
         shape = (self._count, *self._shape)
@@ -370,10 +370,8 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with replacing(path) as new, new.open("wb") as file:
         np.save(file, array)
-    partial.replace(path)
 
 
 def _names(examples: tf.data.Dataset, positions: np.ndarray) -> list[str]:

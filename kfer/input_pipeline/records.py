@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfer import spec
+from kfer.files import replacing
 from kfer.settings import LabelSettings
 
 _FILE = "data_tfrecord-00000-of-00001"
@@ -148,17 +149,11 @@ def count_records(folder: Path) -> int:
 
 def _write(examples: Iterable[Mapping[str, Any]], folder: Path, features: Mapping[str, Any]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{_FILE}.partial"
     count = 0
-    try:
-        with tf.io.TFRecordWriter(str(partial)) as writer:
-            for example in examples:
-                writer.write(_serialized(example, features))
-                count += 1
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(folder / _FILE)
+    with replacing(folder / _FILE) as new, tf.io.TFRecordWriter(str(new)) as writer:
+        for example in examples:
+            writer.write(_serialized(example, features))
+            count += 1
     return count
 
 

@@ -1,23 +1,23 @@
 """Runs a graph of components in one process: cached, resumable, one run at a time in a root."""
 
-import errno
 import logging
 import os
 import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kfer.files import DiskFullError, is_disk_full, told_if_full, write_text
 from kfer.pipeline.artifacts import Artifact, ModelBlessing
 from kfer.pipeline.cache import execution_key
 from kfer.pipeline.component import LatestBlessed, Node, OutputOf
-from kfer.pipeline.metadata import COMPLETE, FAILED, MetadataStore, Stored
+from kfer.pipeline.metadata import CACHED, COMPLETE, FAILED, MetadataStore, Stored
 
 _log = logging.getLogger(__name__)
 
@@ -74,14 +74,17 @@ def run(
         ValueError: `from_node` or `to_node` is unknown, or an earlier output that they need is missing.
     """
     selected = select(nodes, from_node, to_node)
-    _discard_unfinished(store)
-    number = store.start_run(name, settings)
-    state = FAILED
+    with told_if_full(store.root):
+        _discard_unfinished(store)
+        number = store.start_run(name, settings)
     try:
         result = _run_selected(nodes, selected, store, number, use_cache)
-        state = COMPLETE
-    finally:
-        store.finish_run(number, state)
+    except BaseException:
+        with suppress(Exception):  # it fails where the disk is full, and the reason counts
+            store.finish_run(number, FAILED)
+        raise
+    with told_if_full(store.root):
+        store.finish_run(number, COMPLETE)
     return result
 
 
@@ -131,22 +134,11 @@ def _run_selected(
             continue
         start = time.monotonic()
         inputs = _resolve(node, made, store)
-        values = {name: node.arguments[name] for name in node.component.parameters}
-        present = {name: stored for name, stored in inputs.items() if stored is not None}
         try:
-            key = execution_key(node.component, values, inputs)
-            earlier = store.find_outputs(node.name, key) if use_cache else None
-            if earlier is not None and _usable(node, earlier):
-                store.reuse_execution(number, node.name, key, present, earlier)
-                made[node.name], states[node.name] = earlier, "CACHED"
-                _log.info("%s is cached.", label)
-            else:
-                _log.info("%s is running.", label)
-                execution = store.start_execution(number, node.name, key, present)
-                made[node.name], said = _execute(node, store, execution, key, inputs, values, use_cache)
-                states[node.name] = COMPLETE
-                took = time.monotonic() - start
-                _log.info("%s is finished in %.1f s: %s", label, took, said)
+            with told_if_full(store.root / node.name):
+                made[node.name], states[node.name] = _outputs_of(
+                    node, store, number, inputs, label, use_cache
+                )
         except (OSError, ValueError, RuntimeError, ArithmeticError) as error:
             raise ComponentError(f"{node.name} failed: {_explain(error, store.root)}") from error
         seconds[node.name] = time.monotonic() - start
@@ -155,6 +147,31 @@ def _run_selected(
         for name, stored_outputs in made.items()
     }
     return RunResult(number, outputs, states, seconds)
+
+
+def _outputs_of(
+    node: Node,
+    store: MetadataStore,
+    number: int,
+    inputs: Mapping[str, Stored | None],
+    label: str,
+    use_cache: bool,
+) -> tuple[dict[str, Stored], str]:
+    """Runs a node, or takes what it made of the same before; returns its outputs and its state."""
+    values = {name: node.arguments[name] for name in node.component.parameters}
+    present = {name: stored for name, stored in inputs.items() if stored is not None}
+    start = time.monotonic()
+    key = execution_key(node.component, values, inputs)
+    earlier = store.find_outputs(node.name, key) if use_cache else None
+    if earlier is not None and _usable(node, earlier):
+        store.reuse_execution(number, node.name, key, present, earlier)
+        _log.info("%s is cached.", label)
+        return earlier, CACHED
+    _log.info("%s is running.", label)
+    execution = store.start_execution(number, node.name, key, present)
+    made, said = _execute(node, store, execution, key, inputs, values, use_cache)
+    _log.info("%s is finished in %.1f s: %s", label, time.monotonic() - start, said)
+    return made, COMPLETE
 
 
 def _resolve(
@@ -224,7 +241,8 @@ def _execute(
         stored_outputs = store.complete_execution(execution, final, said)
     except BaseException as error:
         _remove_outputs(store.root, node.name, component.outputs, execution)
-        store.fail_execution(execution, f"{type(error).__name__}: {error}")
+        with suppress(Exception):  # likewise
+            store.fail_execution(execution, f"{type(error).__name__}: {error}")
         raise
     shutil.rmtree(work, ignore_errors=True)
     return stored_outputs, said
@@ -262,11 +280,11 @@ def _discard_unfinished(store: MetadataStore) -> None:
 
 
 def _explain(error: Exception, root: Path) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        free = shutil.disk_usage(root).free / 1e6
+    if is_disk_full(error, root):
+        said = str(error) if isinstance(error, DiskFullError) else f"the disk is full ({error})"
         return (
-            f"the disk is full ({error}); {free:,.0f} MB are free at {root}. Free some space, or take "
-            "another place with --pipeline-root, and run again: what was finished is kept."
+            f"{said}. {shutil.disk_usage(root).free / 1e6:,.0f} MB are free at {root}. Take another "
+            "place with --pipeline-root if need be, and run again: what was finished is kept."
         )
     return str(error) or type(error).__name__
 
@@ -289,7 +307,7 @@ def exclusive(root: Path) -> Iterator[None]:
             "place with --pipeline-root."
         ) from error
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        write_text(owner, f"process {os.getpid()} on {socket.gethostname()}\n")
         yield
     finally:
         owner.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import filelock
 
+from kfer.files import DiskFullError, told_if_full
 from kfer.progress import progress
 
 SITE = "https://download.pytorch.org/models/"
@@ -74,7 +75,10 @@ def _download(url: str, path: Path) -> None:
     partial = path.with_suffix(".partial")
     _log.info("downloading %s to %s", url, path)
     try:
-        _fetch(url, partial)
+        with told_if_full(path):
+            _fetch(url, partial)
+    except DiskFullError:
+        raise
     except (OSError, http.client.HTTPException) as error:
         raise OSError(
             f"could not download {url} ({error}). Run again to go on, or put the file at {path}; the "
@@ -106,11 +110,16 @@ def _fetch(url: str, partial: Path) -> None:
             have = 0
         length = int(response.headers.get("Content-Length") or 0)
         total = -(-length // _MEBIBYTE) or None
-        with partial.open("ab" if have else "wb") as file:
+        with open(partial, "ab" if have else "wb", opener=_opener) as file:
             for chunk in progress(_chunks(response), f"MiB of {partial.stem}", total):
                 file.write(chunk)
             if length and file.tell() < have + length:
                 raise ConnectionError(f"it stopped after {file.tell():,} of {have + length:,} bytes")
+
+
+def _opener(path: str, flags: int) -> int:
+    # The name is the same each time, to go on with it; a link that somebody put there is not followed.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

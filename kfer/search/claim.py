@@ -24,9 +24,9 @@ def claim(work_dir: Path, base: PipelineSettings) -> None:
     """
     file = work_dir / _SEARCH
     work_dir.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        files.write_json(file, {group: files.plain(getattr(base, group)) for group in _GROUPS})
-        return
+    with files.locked(work_dir):
+        if not file.exists():
+            files.write_json(file, {group: files.plain(getattr(base, group)) for group in _GROUPS})
     _check_settings(base, work_dir, _FREE)
 
 

@@ -1,7 +1,6 @@
 """One trial: a short training with some values, and how it ended."""
 
 import contextlib
-import csv
 import dataclasses
 import json
 import logging
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from kfer.files import DamagedError, write_csv, write_json, write_text
+from kfer.files import DamagedError, new_folder, read_csv, write_csv, write_json, write_text
 from kfer.processes import in_fresh_process
 from kfer.search.objective import Objective
 from kfer.settings import PipelineSettings, TrainingSettings
@@ -248,10 +247,9 @@ def _train(
     if plan.goes_on_from is not None and not work_dir.exists():
         earlier = plan.goes_on_from / _TRAINING / str(batch_size)
         if earlier.exists():
-            partial = work_dir.with_name(f"{batch_size}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(earlier, partial)
-            partial.rename(work_dir)
+            work_dir.parent.mkdir(parents=True, exist_ok=True)
+            with new_folder(work_dir) as new:
+                shutil.copytree(earlier, new, dirs_exist_ok=True)
     score = _Score(objective, folder)
 
     def call() -> History:
@@ -309,14 +307,11 @@ def history(folder: Path) -> History:
     file = folder / _HISTORY
     if not file.exists():
         return []
-    with file.open(newline="", encoding="utf-8") as rows:
-        try:
-            return [
-                {name: float(text) for name, text in row.items() if text} for row in csv.DictReader(rows)
-            ]
-        except (ValueError, TypeError) as error:
-            _log.warning("%s is damaged (%s): its epochs are not shown", file, error)
-            return []
+    try:
+        return [{name: float(text) for name, text in row.items() if text} for row in read_csv(file)]
+    except (ValueError, TypeError) as error:
+        _log.warning("%s is damaged (%s): its epochs are not shown", file, error)
+        return []
 
 
 def outcome(folder: Path) -> Outcome | None:

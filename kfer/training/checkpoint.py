@@ -1,6 +1,5 @@
 """The state of a run after an epoch, in one file that is whole or not there."""
 
-import csv
 import dataclasses
 import io
 import json
@@ -12,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kfer.files import named_if_damaged, plain
+from kfer.files import named_if_damaged, plain, replacing, write_csv
 from kfer.settings import TrainingSettings
 from kfer.settings.tasks import Tasks
 
@@ -136,12 +135,7 @@ def remove_worse(work_dir: Path, best_epoch: int) -> None:
 
 def write_history(work_dir: Path, history: History) -> None:
     """Writes the figures of each epoch as CSV."""
-    columns = list(dict.fromkeys(name for figures in history for name in figures))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    writer.writerows(history)
-    _write(work_dir / _HISTORY, text.getvalue().encode())
+    write_csv(work_dir / _HISTORY, history)
 
 
 def _best_file(work_dir: Path, epoch: int) -> Path:
@@ -173,9 +167,7 @@ def _write_arrays(path: Path, parts: Parts, **further: np.ndarray) -> None:
 
 
 def _write(path: Path, content: bytes | memoryview) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with replacing(path) as new, new.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import logging
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kfer.files import replacing
 from kfer.input_pipeline import Decoded
 from kfer.progress import progress
 
@@ -74,15 +74,12 @@ def with_features(
 
 def _write(trunk: keras.Model, images: np.ndarray, shape: tuple[int, ...], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may write the same file.
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     # Not written through a memory map: on a full disk that kills the process.
-    with partial.open("wb") as stream:
+    with replacing(file) as new, new.open("wb") as stream:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for _, batch in _batches(trunk, images):
             stream.write(np.ascontiguousarray(batch, "<f4").data)
-    partial.replace(file)
 
 
 def shared_file(trunk: keras.Model, examples: Decoded, folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """The trials as event files of TensorBoard's HParams."""
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api, api_pb2, summary, summary_v2
 
+from kfer.files import replacing_folder
 from kfer.search import Outcome
 from kfer.tuning.columns import Column, are_numbers, columns, text
 from kfer.tuning.results import Results
@@ -31,19 +31,13 @@ def write(results: Results, output_dir: Path) -> Path:
         The folder of the event files: those of each trial lie in a folder by its number.
     """
     folder = output_dir / FOLDER
-    partial, former = (output_dir / f".{FOLDER}.{state}" for state in ("partial", "former"))
-    for left in (partial, former):
-        shutil.rmtree(left, ignore_errors=True)
     found = columns(results)
-    with _events(partial):
-        _write(_experiment(results, found))
-    for trial in results.trials:
-        with _events(partial / trial.trial):
-            _write_trial(results, found, trial)
-    if folder.exists():
-        folder.rename(former)
-    partial.rename(folder)
-    shutil.rmtree(former, ignore_errors=True)
+    with replacing_folder(folder) as new:
+        with _events(new):
+            _write(_experiment(results, found))
+        for trial in results.trials:
+            with _events(new / trial.trial):
+                _write_trial(results, found, trial)
     return folder
 
 

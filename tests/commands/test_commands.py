@@ -368,4 +368,4 @@ def test_several_processes_align_real_faces(tmp_path):
     # A bar, and nothing that a library says.
     assert "9picture" in process.stderr and "INFO" not in process.stderr
     assert len(list((tmp_path / "faces").rglob("*.png"))) == 9
-    assert not list((tmp_path / "faces").rglob("*.partial"))
+    assert not list((tmp_path / "faces").rglob(".kfer-*"))

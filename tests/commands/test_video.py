@@ -47,7 +47,7 @@ def test_a_video_is_told_written_and_drawn(user, capsys):
     drawn = cv2.VideoCapture("out.mp4")
     assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 12 and drawn.get(cv2.CAP_PROP_FPS) == 10
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
-    assert not list(user.glob(".*partial*"))
+    assert not list(user.glob(".kfer-*"))
 
 
 def test_glimpses_are_counted_and_kept_in_the_files(user, capsys):

@@ -132,7 +132,8 @@ def test_full_disk_says_how_much_is_free_and_needed(tmp_path, failure):
     builder = ManualDigits(data_dir=str(tmp_path / "prepared"))
     builder.failure = failure
     with pytest.raises(
-        OSError, match=r"is full: [\d,]+ MB are free, manual_digits/1\.0\.0 needs about 3 MB"
+        OSError,
+        match=r"is full: .*; [\d,]+ MB are free, manual_digits/1\.0\.0 needs about 3 MB",
     ) as caught:
         datasets.prepare(builder, downloads)
     assert caught.value.errno == errno.ENOSPC

@@ -173,7 +173,9 @@ def test_removal_deletes(tmp_path):
     assert gone
     assert all(row in path.read_bytes() for row in gone)
     # What a process that was killed while it saved has left.
-    (tmp_path / ".people.gallery.partial").write_bytes(path.read_bytes())
+    left = tmp_path / ".kfer-abcdefgh.partial" / "new" / "people.gallery"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(path.read_bytes())
     assert loaded.remove("person 7") == gallery.templates["person 7"]
     assert "person 7" not in loaded.names
     loaded.save(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 
 from kfer.datasets.drawing.sheet import contact_sheet
+from kfer.files import write_bytes
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     encoded = cv2.imencode(
         ".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9]
     )[1]
-    arguments.file.write_bytes(encoded.tobytes())
+    write_bytes(arguments.file, encoded.tobytes())
     print(f"{arguments.file}: {len(seeds)} people, {len(encoded) / 1000:.0f} kB")
 
 

@@ -17,6 +17,7 @@ The checksums find damage. They do not protect from people who change a file on 
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
 import mmap
@@ -31,8 +32,12 @@ from typing import NoReturn
 import filelock
 import numpy as np
 
+from kfer.files import remove_leftovers, replacing
+
 _MAGIC, _VERSION = b"KFERGLRY", 1
 _HEADER = struct.Struct("<8sII5Q")
+# Bytes of a name that has room for ".lock".
+_LONGEST = 250
 _ALIGNMENT, _BLOCK = 64, 2**22
 # zlib lets other threads run while it computes.
 _THREADS = 2
@@ -76,7 +81,10 @@ def locked(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist: make it first")
-    with filelock.FileLock(f"{path}.lock", is_singleton=True):
+    name = path.name if len(os.fsencode(path.name)) <= _LONGEST else _digest(path.name)
+    with filelock.FileLock(path.with_name(f"{name}.lock"), is_singleton=True):
+        # They may hold templates of people who were removed.
+        remove_leftovers(path.parent)
         yield path
 
 
@@ -105,25 +113,16 @@ def write(path: Path, contents: Contents) -> None:
         len(contents.graph),
         -(-length // _BLOCK),
     )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        # The lock is held, so what a killed process left here is nobody's.
-        partial.unlink(missing_ok=True)
-        with partial.open("w+b") as file:
-            if path.exists():
-                os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
-            for part in (memoryview(header), *parts):
-                file.write(part)
-                file.write(bytes(_aligned(file.tell()) - file.tell()))
-            file.flush()
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                checksums = _checksums(mapped, len(mapped))
-            file.write(checksums)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as new, new.open("w+b") as file:
+        for part in (memoryview(header), *parts):
+            file.write(part)
+            file.write(bytes(_aligned(file.tell()) - file.tell()))
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            checksums = _checksums(mapped, len(mapped))
+        file.write(checksums)
+        file.flush()
+        os.fsync(file.fileno())
     _sync_folder(path.parent)
 
 
@@ -205,6 +204,10 @@ def _bytes_of(array: np.ndarray, dtype: str) -> memoryview:
 
 def _aligned(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

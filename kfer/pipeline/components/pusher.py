@@ -1,11 +1,11 @@
 """Pusher: a blessed model to where servers and phones take it."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from kfer import files
 from kfer.pipeline.artifacts import InfraBlessing, ModelBlessing, PushedModel, ServingModel
 from kfer.pipeline.component import Input, Output, component
 
@@ -39,42 +39,51 @@ def pusher(
 def push(model: Path, versions: Path) -> Path:
     """Copies a folder to the next version under `versions` and returns its place.
 
-    The folder is copied beside its place and renamed, so that nobody sees half of it. A version that
-    holds this very model already (a run was killed after its push) is taken as it is.
+    Several processes may push to one name at the same moment: each gets a version of its own, which is
+    there at once and whole. A version that holds this very model already (a run was killed after its
+    push) is taken as it is.
 
     Raises:
-        OSError: A file cannot be copied, for want of room say; nothing is left of the others.
+        DiskFullError: There is no room; nothing was pushed.
+        OSError: A file cannot be copied; likewise.
     """
     versions.mkdir(parents=True, exist_ok=True)
-    for leftover in versions.glob(".pushing-*"):
-        shutil.rmtree(leftover)
+    files.remove_leftovers(versions)
+    newest = _newest(versions)
+    if newest and _same_model(versions / str(newest), model):
+        return versions / str(newest)
+    with files.private_folder(versions / str(newest + 1)) as folder:
+        copy = folder / "model"
+        _copy(model, copy, versions)
+        with files.locked(versions):
+            return _put_in_place(copy, versions)
+
+
+def _put_in_place(copy: Path, versions: Path) -> Path:
     while True:
-        present = sorted(int(path.name) for path in versions.iterdir() if path.name.isdecimal())
-        newest = versions / str(present[-1]) if present else None
-        if newest is not None and _same_model(newest, model):
-            return newest
-        version = present[-1] + 1 if present else 1
-        copy = versions / f".pushing-{os.getpid()}"
-        shutil.rmtree(copy, ignore_errors=True)
-        _copy(model, copy)
+        newest = _newest(versions)
+        if newest and _same_model(versions / str(newest), copy):
+            return versions / str(newest)
+        version = versions / str(newest + 1)
         try:
-            copy.rename(versions / str(version))
+            return copy.rename(version)
         except OSError:
-            if not (versions / str(version)).exists():
+            # Somebody copied a version there by hand, or the file system has no locks.
+            if not version.exists():
                 raise
-            continue  # another pipeline pushed this version meanwhile: take the next
-        return versions / str(version)
 
 
-def _copy(model: Path, copy: Path) -> None:
+def _newest(versions: Path) -> int:
+    """The highest version; 0 where there is none."""
+    return max((int(path.name) for path in versions.iterdir() if path.name.isdecimal()), default=0)
+
+
+def _copy(model: Path, copy: Path, versions: Path) -> None:
     try:
         shutil.copytree(model, copy)
     except shutil.Error as error:  # a list of what went wrong with each file
-        shutil.rmtree(copy, ignore_errors=True)
         file, _, reason = error.args[0][0]
-        raise OSError(
-            f"{file} cannot be copied to {copy.parent}, nothing was pushed: {reason}"
-        ) from error
+        raise OSError(f"{file} cannot be copied to {versions}, nothing was pushed: {reason}") from error
 
 
 def _same_model(pushed: Path, model: Path) -> bool:

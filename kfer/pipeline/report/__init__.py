@@ -6,10 +6,10 @@ Nothing heavy is imported where the report is there already.
 import filecmp
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kfer.files import remove_leftovers, write_bytes, write_text
 from kfer.pipeline.artifacts import Artifact
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import canonical_json, plain
@@ -34,20 +34,16 @@ def update(settings: PipelineSettings, root: Path, result: RunResult) -> Path | 
     """
     if not result.outputs:
         return None
+    remove_leftovers(root / "reports")
     report = root / "reports" / f"{_key(settings, root, result.outputs)}.html"
     if not report.exists():
         from kfer.pipeline.report.page import render
 
         report.parent.mkdir(parents=True, exist_ok=True)
-        partial = report.with_name(f".{report.name}.{os.getpid()}")
-        page = render(settings, root, build(settings, root), result.outputs)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(report)
+        write_text(report, render(settings, root, build(settings, root), result.outputs))
     newest = root / "report.html"
     if not newest.exists() or not filecmp.cmp(report, newest, shallow=False):
-        partial = newest.with_name(f".{newest.name}.{os.getpid()}")
-        shutil.copyfile(report, partial)
-        partial.replace(newest)
+        write_bytes(newest, report.read_bytes())
     return newest
 
 

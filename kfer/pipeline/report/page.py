@@ -1,6 +1,5 @@
 """What the report says: an artifact's files as the values that the page's template shows."""
 
-import csv
 import json
 import math
 import time
@@ -12,7 +11,7 @@ import numpy as np
 
 import kfer
 from kfer import spec
-from kfer.files import saved_model_bytes
+from kfer.files import read_csv, saved_model_bytes
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
@@ -146,8 +145,7 @@ def _curves(outputs: Outputs) -> list[charts.Chart]:
     artifact = outputs.get("Trainer", {}).get("model_run")
     if artifact is None or not (artifact.path / "history.csv").is_file():
         return []
-    with (artifact.path / "history.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(artifact.path / "history.csv")
     if not rows:
         return []
     return charts.training_curves({name: [_float(row[name]) for row in rows] for name in rows[0]})

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfer.files import write_text
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -21,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         image = _face(options.image, options.size) if options.image else None
         text = page.render(options.size, options.seed, options.strength, image)
-        options.out.write_text(text, encoding="utf-8")
+        write_text(options.out, text)
     except (OSError, ValueError) as error:
         print(f"kfer.pipeline.report.augmentation: {error}", file=sys.stderr)
         return 2
