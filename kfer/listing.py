@@ -68,6 +68,7 @@ class Reason(enum.Enum):
     UNREAD_FORMAT = "picture of a format that is not read"
     OTHER_ENDING = "without the ending of what is read"
     EMPTY = "empty file"
+    NO_RECORDING = "neither recording nor frame or sound"
     UNLISTED = "not in the table"
 
 

@@ -6,6 +6,7 @@ Nothing that an archive says of sizes is trusted: what is read is counted, and s
 import contextlib
 import errno
 import functools
+import logging
 import os
 import shutil
 import tempfile
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
+from kfer import listing
 from kfer.datasets import tars
 from kfer.files import DamagedError, named_if_damaged
+from kfer.listing import LeftOut, Reason
 from kfer.progress import progress
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -31,6 +34,9 @@ _CHUNK = 2**15
 _LONGEST_NAME = 4096
 # Bits of a zip's flags: encrypted, and strongly so.
 _ENCRYPTED = 0x41
+# The bit that says that a name is UTF-8.
+_UTF8 = 0x800
+_log = logging.getLogger(__name__)
 
 
 def is_image(name: str) -> bool:
@@ -61,21 +67,49 @@ def find(folder: Path, names: Sequence[str], advice: str) -> Path:
     raise FileNotFoundError(f"{folder} has no {' or '.join(names)}. {advice}")
 
 
-def list_files(source: Path, advice: str) -> list[str]:
-    """Returns the files' paths inside the source, with forward slashes; hidden ones are left out.
+def list_files(source: Path, advice: str, left_out: LeftOut | None = None) -> list[str]:
+    """Returns the files' paths inside the source, with forward slashes; `kfer.listing` decides which.
 
     A tar is read from end to end for it.
 
     Args:
         source: A zip, a tar (compressed or not) or a folder.
         advice: Where to get the source anew; ends the message about a damaged one.
+        left_out: Gets what is left out; None logs it.
+
+    Raises:
+        DamagedError: The source is damaged, an entry points outside of it, or unpacks to too much.
+    """
+    most = _limit()
+    found = LeftOut() if left_out is None else left_out
+    with named_if_damaged(source, advice):
+        names = [entry.name for entry in _entries(source, most, found)]
+    if left_out is None:
+        found.log(_log, source)
+    return names
+
+
+def list_images(source: Path, advice: str, left_out: LeftOut, table: str = "") -> list[str]:
+    """Returns the paths of the images that can be read, as `list_files` does; empty files are left out.
+
+    Args:
+        source: A zip, a tar (compressed or not) or a folder.
+        advice: Where to get the source anew; ends the message about a damaged one.
+        left_out: Gets what is left out.
+        table: The path of the table that lists them, which is nothing to tell of.
 
     Raises:
         DamagedError: The source is damaged, an entry points outside of it, or unpacks to too much.
     """
     most = _limit()
     with named_if_damaged(source, advice):
-        return [entry.name for entry in _entries(source, most)]
+        entries = _entries(source, most, left_out)
+        sizes = {entry.name: entry.size for entry in entries if entry.name != table}
+    images = list(listing.chosen(sizes, left_out, IMAGE_SUFFIXES))
+    for name in images:
+        if not sizes[name]:
+            left_out.add(Reason.EMPTY, name)
+    return [name for name in images if sizes[name]]
 
 
 def read_files(source: Path, wanted: Callable[[str], bool], advice: str) -> Iterator[tuple[str, bytes]]:
@@ -189,21 +223,24 @@ def _limit() -> int:
     return int(text) * 2**20
 
 
-def _entries(source: Path, largest: int) -> Iterator[_Entry]:
-    """Yields the files of a source, hidden ones left out; `largest` is one file's limit in bytes."""
+def _entries(source: Path, largest: int, left_out: LeftOut | None = None) -> Iterator[_Entry]:
+    """Yields the files of a source that are looked at; `largest` is one file's limit in bytes."""
     most = max(largest, _LARGEST_RATIO * source.stat().st_size)
+    left_out = LeftOut() if left_out is None else left_out
     if source.is_dir():
-        entries = _folder_entries(source)
-    elif source.exists() and not source.is_file():
+        yield from _folder_entries(source, left_out)
+        return
+    if source.exists() and not source.is_file():
         raise ValueError("it is a device or a pipe; expected an archive or a folder")
-    elif source.suffix.lower() == ".zip":
-        entries = _zip_entries(source, most)
-    else:
-        entries = _tar_entries(source, most)
+    is_zip = source.suffix.lower() == ".zip"
+    entries = _zip_entries(source, most) if is_zip else _tar_entries(source, most)
     names: set[int] = set()
     for entry in entries:
-        parts = PurePosixPath(entry.name).parts
-        if not any(part.startswith(".") or part == "__MACOSX" for part in parts):
+        if not listing.is_shown(entry.name):
+            left_out.add(Reason.HIDDEN, entry.name)
+        elif not listing.is_text(entry.name):
+            left_out.add(Reason.NOT_TEXT, entry.name)
+        else:
             key = hash(entry.name)  # of millions of long names, to keep less
             if key in names:
                 raise ValueError(
@@ -213,11 +250,9 @@ def _entries(source: Path, largest: int) -> Iterator[_Entry]:
             yield entry
 
 
-def _folder_entries(source: Path) -> Iterator[_Entry]:
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(source).as_posix()
-            yield _Entry(name, path.stat().st_size, functools.partial(_opened_file, path))
+def _folder_entries(source: Path, left_out: LeftOut) -> Iterator[_Entry]:
+    for file in listing.files(source, left_out):
+        yield _Entry(file.name, file.size, functools.partial(_opened_file, source / file.name))
 
 
 def _opened_file(path: Path) -> BinaryIO:
@@ -232,9 +267,17 @@ def _zip_entries(source: Path, most: int) -> Iterator[_Entry]:
         for info in archive.infolist():
             # The upper 16 bits are the Unix mode, in which 0o120000 marks a symbolic link.
             is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-            name = _checked_entry(source, info.filename, is_link)
-            if not info.is_dir():
+            name = _checked_entry(source, _zip_name(info), is_link)
+            if not info.filename.endswith(("/", "\\")):
                 yield _Entry(name, info.file_size, functools.partial(_opened, archive, info))
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """An entry's name: macOS and others write UTF-8 without the flag that says so."""
+    if not info.flag_bits & _UTF8 and not info.filename.isascii():
+        with contextlib.suppress(UnicodeError):
+            return info.filename.encode("cp437").decode()
+    return info.filename
 
 
 def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:

@@ -9,8 +9,9 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from kfer import spec
-from kfer.datasets import archives, clips, label_table, naming
+from kfer import spec, tables
+from kfer.datasets import archives, clips, label_table, layout, naming
+from kfer.listing import LeftOut, Reason
 from kfer.media import frames
 
 _log = logging.getLogger(__name__)
@@ -103,28 +104,41 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if not self._path.is_dir():
             raise FileNotFoundError(f"{self._path} is not there, or no folder. {_LAYOUT}")
-        files = archives.list_files(self._path, _LAYOUT)
+        left_out = LeftOut()
+        files = archives.list_files(self._path, _LAYOUT, left_out)
         if self._labels:
-            where = f"{self._path} as a video or a folder of frames"
+            recordings, table = _recordings(files), self._path / self._labels
             columns = (*_LABELS, spec.SOUND)
             rows = label_table.read(
-                self._path / self._labels, _recordings(files), where, columns, _LAYOUT
+                table,
+                recordings,
+                self._path,
+                columns,
+                self._expressions,
+                "video or folder of frames",
+                _LAYOUT,
             )
+            for name in recordings:
+                if name not in rows:
+                    left_out.add(Reason.UNLISTED, name)
         else:
-            rows = self._folder_rows(files)
+            rows = self._folder_rows(files, left_out)
+        left_out.log(_log, self._path)
         if spec.IDENTITY in self.info.features:
             people = {row[spec.IDENTITY] for row in rows.values() if row[spec.IDENTITY]}
+            naming.warn_of_alike(sorted(people), "people", self._path)
             self.info.features[spec.IDENTITY].names = sorted(people)
         sounds = {name.lower(): name for name in files if name.lower().endswith(".wav")}
         takes = {name: self._take(name, row, sounds) for name, row in rows.items()}
         clips.check_sounds(takes.values(), self._settings, "<recording>.wav beside it")
         splits = clips.split(takes.values(), lambda take: rows[take.filename]["split"])
+        naming.warn_of_alike(sorted(splits), "splits", self._path)
         return {split: self._generate_examples(own) for split, own in sorted(splits.items())}
 
     def _generate_examples(self, takes: list[clips.Take]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from clips.examples(takes, self._settings, self._expressions, _LAYOUT)
 
-    def _folder_rows(self, files: Sequence[str]) -> dict[str, dict[str, str]]:
+    def _folder_rows(self, files: Sequence[str], left_out: LeftOut) -> dict[str, dict[str, str]]:
         recordings = [
             name
             for name in _recordings(files)
@@ -132,35 +146,22 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             if frames.is_video(name) or len(PurePosixPath(name).parts) > 2
         ]
         known = set(recordings)
-        others = [
-            name
-            for name in files
-            if name not in known
-            and not name.lower().endswith(".wav")
-            and not (frames.is_picture(name) and PurePosixPath(name).parent.as_posix() in known)
-        ]
-        if others:
-            _log.warning(
-                "%d of %d files in %s are neither recordings nor their frames or sound: left out",
-                len(others),
-                len(files),
-                self._path,
-            )
+        for name in files:
+            is_frame = frames.is_picture(name) and PurePosixPath(name).parent.as_posix() in known
+            if not (name in known or name.lower().endswith(".wav") or is_frame):
+                left_out.add(Reason.NO_RECORDING, name)
         rows = {}
-        for name in recordings:
-            parts = PurePosixPath(name).parts
-            if len(parts) < 3:
-                raise ValueError(f"{self._path} has {name}, outside of split and label. {_LAYOUT}")
-            rows[name] = {"split": parts[-3], self._task: parts[-2]}
+        for name, (split, label) in layout.splits_and_labels(recordings, self._path, _LAYOUT).items():
+            if self._task == spec.EXPRESSION:
+                what = f"The expression of {name} in {self._path}"
+                naming.check_name(label, self._expressions, what)
+            rows[name] = {"split": split, self._task: label}
         if not rows:
             raise ValueError(f"{self._path} holds no recordings. {_LAYOUT}")
         return rows
 
     def _take(self, name: str, row: Mapping[str, str], sounds: Mapping[str, str]) -> clips.Take:
         expression = row.get(spec.EXPRESSION, "")
-        if expression:
-            what = f"The expression of {name} in {self._path}"
-            naming.check_name(expression, self._expressions, what)
         sound = row.get(spec.SOUND)
         if sound and not (self._path / sound).is_file():
             raise FileNotFoundError(f"{self._labels} names the sound {sound}, not in {self._path}")
@@ -184,7 +185,7 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         path = self._path / source
         if not path.is_file():
             raise FileNotFoundError(f"{self._labels} names {source}, not in {self._path}. {_LAYOUT}")
-        found = tuple(line.strip() for line in path.read_text("utf-8-sig").splitlines())
+        found = tuple(line.strip() for line in tables.lines(path))
         for number, name in enumerate(found, 1):
             if name:
                 naming.check_name(name, self._expressions, f"The expression in line {number} of {path}")

@@ -3,13 +3,14 @@
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives, label_table, naming
+from kfer.datasets import archives, label_table, layout, naming
+from kfer.listing import LeftOut, Reason
 
 _log = logging.getLogger(__name__)
 _TASKS = (spec.EXPRESSION, spec.IDENTITY)
@@ -88,15 +89,18 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if not self._path.exists():
             raise FileNotFoundError(f"{self._path} is not there. {_LAYOUT}")
-        rows = self._csv_rows() if self._labels else self._folder_rows()
-        for filename, row in rows.items():
-            if row.get(spec.EXPRESSION):
-                what = f"The expression of {filename} in {self._path}"
-                naming.check_name(row[spec.EXPRESSION], self._expressions, what)
+        left_out = LeftOut(keep=None)
+        images = archives.list_images(self._path, _LAYOUT, left_out, self._labels)
+        rows = self._csv_rows(images, left_out) if self._labels else self._folder_rows(images)
+        left_out.log(_log, self._path)
+        if not rows:
+            raise ValueError(f"{self._path} holds no images that can be read. {_LAYOUT}")
         if spec.IDENTITY in self.info.features:
             people = {row[spec.IDENTITY] for row in rows.values() if row[spec.IDENTITY]}
+            naming.warn_of_alike(sorted(people), "people", self._path)
             self.info.features[spec.IDENTITY].names = sorted(people)
         splits = sorted({row["split"] for row in rows.values()})
+        naming.warn_of_alike(splits, "splits", self._path)
         return {
             split: self._generate_examples(
                 {name: row for name, row in rows.items() if row["split"] == split}
@@ -112,27 +116,22 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             labels = {task: rows[name][task] or spec.MISSING_LABEL for task in tasks}
             yield name, {spec.IMAGE: content, spec.FILENAME: name, **labels}
 
-    def _folder_rows(self) -> dict[str, dict[str, str]]:
+    def _folder_rows(self, images: Sequence[str]) -> dict[str, dict[str, str]]:
         rows = {}
-        names = archives.list_files(self._path, _LAYOUT)
-        images = [name for name in names if archives.is_image(name)]
-        if len(images) < len(names):
-            _log.warning(
-                "%d of %d files in %s are no %s: left out",
-                len(names) - len(images),
-                len(names),
-                self._path,
-                ", ".join(archives.IMAGE_SUFFIXES),
-            )
-        for name in images:
-            parts = PurePosixPath(name).parts
-            if len(parts) < 3:
-                raise ValueError(f"{self._path} has {name}, outside of split and label. {_LAYOUT}")
-            rows[name] = {"split": parts[-3], self._task: parts[-2]}
-        if not rows:
-            raise ValueError(f"{self._path} holds no images. {_LAYOUT}")
+        for name, (split, label) in layout.splits_and_labels(images, self._path, _LAYOUT).items():
+            if self._task == spec.EXPRESSION:
+                what = f"The expression of {name} in {self._path}"
+                naming.check_name(label, self._expressions, what)
+            rows[name] = {"split": split, self._task: label}
         return rows
 
-    def _csv_rows(self) -> dict[str, dict[str, str]]:
-        files = set(archives.list_files(self._path, _LAYOUT))
-        return label_table.read(self._path / self._labels, files, str(self._path), _TASKS, _LAYOUT)
+    def _csv_rows(self, images: Sequence[str], left_out: LeftOut) -> dict[str, dict[str, str]]:
+        table = self._path / self._labels
+        # What a row names and cannot be read is left out with the others.
+        unread = (name for name, reason, _ in left_out.named() if reason != Reason.HIDDEN)
+        files = [*images, *unread]
+        rows = label_table.read(table, files, self._path, _TASKS, self._expressions, "image", _LAYOUT)
+        for name in images:
+            if name not in rows:
+                left_out.add(Reason.UNLISTED, name)
+        return {name: rows[name] for name in images if name in rows}

@@ -1,11 +1,14 @@
 """Errors for names that are not among the expected ones."""
 
 import difflib
+import logging
 import re
+import unicodedata
 from collections.abc import Collection, Iterable
 
 # Of names that are wrong, so many are told.
 _NUM_LISTED = 5
+_log = logging.getLogger(__name__)
 
 
 def check_name(name: str, allowed: Collection[str], what: str) -> str:
@@ -26,9 +29,42 @@ def check_name(name: str, allowed: Collection[str], what: str) -> str:
 
 def unknown_name(name: str, allowed: Collection[str], what: str) -> ValueError:
     """Returns the error that `check_name` raises, for names that are known to be wrong."""
-    near = difflib.get_close_matches(name.lower(), allowed, n=1)
-    suggestion = f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(name.lower(), allowed)
+    suggestion = f" Did you mean {near!r}?" if near else ""
     return ValueError(f"{what} is {name!r}; expected one of {', '.join(allowed)}.{suggestion}")
+
+
+def nearest(name: str, allowed: Collection[str]) -> str:
+    """Returns the most similar of some names, or "" where none is similar."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    return near[0] if near else ""
+
+
+def warn_of_alike(names: Iterable[str], what: str, place: object) -> None:
+    """Logs a warning for names that people take for one: "Ann" and "ann ", "7" and "7.0".
+
+    Args:
+        names: Different ones, in Unicode's composed form.
+        what: What they are the names of, in the plural.
+        place: Where they come from.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(_looks(name), name)
+        if other != name:
+            _log.warning(
+                "%s has the %s %r and %r: rename one of them if both are the same",
+                place,
+                what,
+                other,
+                name,
+            )
+
+
+def _looks(name: str) -> str:
+    text = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc"))
+    return re.sub(r"[\s_]+", " ", visible).strip().removesuffix(".0")
 
 
 def check_form(

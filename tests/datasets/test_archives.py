@@ -16,6 +16,7 @@ import pytest
 
 from kfer.datasets import archives
 from kfer.files import DamagedError
+from kfer.listing import LeftOut, Reason
 
 ADVICE = "Get it from example.org and put it here."
 # Random, so that neither format can compress it away.
@@ -56,6 +57,45 @@ def test_every_source_gives_the_same_files(tmp_path, name, write):
     assert archives.list_files(source, ADVICE) == list(FILES)
     read = dict(archives.read_files(source, archives.is_image, ADVICE))
     assert read == {"a/1.jpg": CONTENT, "a/2.JPG": b"two"}
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS)
+def test_hidden_files_of_every_source_are_left_out(tmp_path, name, write):
+    hidden = ("a/.ipynb_checkpoints/1.jpg", "@eaDir/1.jpg", "a/Thumbs.db", "$RECYCLE.BIN/1.jpg")
+    source = write(tmp_path / name, FILES | dict.fromkeys(hidden, b"x"))
+    assert archives.list_files(source, ADVICE) == list(FILES)
+
+
+def test_names_of_a_zip_in_other_encodings(tmp_path):
+    """As macOS writes them, UTF-8 without the flag; as old programs do, in that of DOS; backslashes."""
+    path = write_zip(tmp_path / "x.zip", {"a/Jos__.jpg": b"1", "b/caf_.jpg": b"2", "c\\d\\1.jpg": b"3"})
+    content = path.read_bytes().replace(b"Jos__", "Jos\u00e9".encode()).replace(b"caf_", b"caf\x82")
+    path.write_bytes(content)
+    found = ["a/Jos\u00e9.jpg", "b/caf\u00e9.jpg", "c/d/1.jpg"]
+    assert archives.list_files(path, ADVICE) == found
+    assert dict(archives.read_files(path, lambda _: True, ADVICE)) == dict(
+        zip(found, (b"1", b"2", b"3"), strict=True)
+    )
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS[1:])
+def test_a_name_that_is_not_utf8_is_left_out_and_named(tmp_path, caplog, name, write):
+    source = write(tmp_path / name, FILES | {os.fsdecode(b"a/caf\xe9.jpg"): b"x"})
+    assert archives.list_files(source, ADVICE) == list(FILES)
+    assert rf"Left out of {source}: 1 with a name that is not UTF-8 (a/caf\xe9.jpg)" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS)
+def test_images_without_empty_ones(tmp_path, name, write):
+    source = write(tmp_path / name, FILES | {"a/3.png": b"", "a/4.HEIC": b"x", "labels.csv": b"x"})
+    left_out = LeftOut()
+    assert archives.list_images(source, ADVICE, left_out, "labels.csv") == ["a/1.jpg", "a/2.JPG"]
+    found = {(name, reason, ending) for name, reason, ending in left_out.named()}
+    assert found == {
+        ("a/3.png", Reason.EMPTY, ""),
+        ("a/4.HEIC", Reason.UNREAD_FORMAT, ".heic"),
+        ("b/notes.txt", Reason.OTHER_ENDING, ".txt"),
+    }
 
 
 @pytest.mark.parametrize(("name", "write"), WRITERS)

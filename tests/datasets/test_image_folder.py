@@ -1,5 +1,8 @@
 import logging
+import os
+import shutil
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -104,18 +107,22 @@ def test_other_arguments_are_another_dataset(tmp_path):
 
 def test_damaged_image_passes_through(tmp_path):
     folder = write_all(tmp_path / "mine")
-    (folder / NAMES[0]).write_bytes(b"")
+    (folder / NAMES[0]).write_bytes(b"\xff\xd8\xff")
     builder = prepared(tmp_path, path=folder, task="expression")
-    assert examples(builder, "train")[NAMES[0]][spec.IMAGE] == b""
+    assert examples(builder, "train")[NAMES[0]][spec.IMAGE] == b"\xff\xd8\xff"
 
 
 def test_other_files_are_left_out_with_a_warning(tmp_path, caplog):
     folder = write_all(tmp_path / "mine")
-    (folder / "train" / "happy" / "4.webp").write_bytes(b"x")
+    (folder / "train" / "happy" / "4.heic").write_bytes(b"x")
+    (folder / "train" / "happy" / "5.jpg").write_bytes(b"")
     with caplog.at_level(logging.WARNING, "kfer"):
         builder = prepared(tmp_path, path=folder, task="expression")
     assert builder.info.splits["train"].num_examples == 2
-    assert "1 of 4 files" in caplog.text
+    assert (
+        f"Left out of {folder}: 1 .heic, a format that is not read (train/happy/4.heic), "
+        "1 empty file (train/happy/5.jpg)"
+    ) in caplog.text
 
 
 def test_unknown_class_folder_is_told_with_the_nearest(tmp_path):
@@ -134,7 +141,7 @@ def test_own_expression_names_are_allowed(tmp_path):
 
 def test_image_outside_of_split_and_label(tmp_path):
     folder = write_all(tmp_path / "mine")
-    (folder / "train" / "x.jpg").write_bytes(b"")
+    (folder / "train" / "x.jpg").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"has train/x\.jpg, outside of split and label.*laid out"):
         prepared(tmp_path, path=folder, task="expression")
 
@@ -168,8 +175,8 @@ def test_folder_without_images(tmp_path):
         ("file,identity\nx,y\n", r"columns \['file', 'identity'\].*column filename"),
         ("filename,person\nx,y\n", r"columns \['filename', 'person'\].*expression or identity"),
         ("filename,identity\n", "has no rows"),
-        ("filename,identity\nx.jpg,Ann\n", r"names x\.jpg, which is not in"),
-        ("filename,identity\n../x.jpg,Ann\n", r"names \.\./x\.jpg, which is not in"),
+        ("filename,identity\nx.jpg,Ann\n", r"line 2: it names x\.jpg, which is no image in"),
+        ("filename,identity\n../x.jpg,Ann\n", r"names \.\./x\.jpg, which is no image in"),
         (f"filename,identity\n{NAMES[0]},a\n{NAMES[0]},b\n", r"names train/happy/1\.jpg twice"),
     ],
 )
@@ -177,3 +184,105 @@ def test_malformed_csv(tmp_path, table, message):
     folder = write_all(tmp_path / "mine", table)
     with pytest.raises(ValueError, match=message):
         prepared(tmp_path, path=folder, labels="labels.csv")
+
+
+def rows_of(builder: tfds.core.DatasetBuilder) -> set[tuple[str, str, str]]:
+    """Split, filename and person of each example."""
+    people = builder.info.features[spec.IDENTITY]
+    return {
+        (split, name, people.int2str(row[spec.IDENTITY]))
+        for split in builder.info.splits
+        for name, row in examples(builder, split).items()
+    }
+
+
+def image(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    return path
+
+
+def test_hidden_folders_are_nobody_and_linked_ones_are_read(tmp_path):
+    folder = tmp_path / "mine"
+    image(folder / "train/Ann/1.PNG")
+    image(folder / "train/.ipynb_checkpoints/1-checkpoint.png")
+    image(folder / "train/@eaDir/1.png")
+    image(tmp_path / "disk/2.png")
+    (folder / "train/Bob").symlink_to(tmp_path / "disk")
+    builder = prepared(tmp_path, path=folder, task="identity")
+    assert rows_of(builder) == {("train", "train/Ann/1.PNG", "Ann"), ("train", "train/Bob/2.png", "Bob")}
+
+
+def test_two_unicode_forms_of_a_name_are_one_person(tmp_path):
+    folder = tmp_path / "mine"
+    name = "Jos\u00e9"
+    image(folder / "train" / name / "1.png")
+    image(folder / "train" / unicodedata.normalize("NFD", name) / "2.png")
+    builder = prepared(tmp_path, path=folder, task="identity")
+    assert builder.info.features[spec.IDENTITY].names == [name]
+    assert len(rows_of(builder)) == 2
+
+
+def test_people_whose_names_look_alike_are_told(tmp_path, caplog):
+    for person in ("Ann", "ann ", "Bob"):
+        image(tmp_path / "mine/train" / person / "1.png")
+    builder = prepared(tmp_path, path=tmp_path / "mine", task="identity")
+    assert builder.info.features[spec.IDENTITY].num_classes == 3
+    assert "mine has the people 'Ann' and 'ann ': rename one of them if both are the same" in caplog.text
+
+
+def test_a_name_that_is_not_utf8_is_left_out_and_named(tmp_path, caplog):
+    image(tmp_path / "mine/train/Ann/1.png")
+    image(Path(os.fsdecode(os.fsencode(tmp_path) + b"/mine/train/Ann/caf\xe9.png")))
+    image(Path(os.fsdecode(os.fsencode(tmp_path) + b"/mine/train/\xff/1.png")))
+    builder = prepared(tmp_path, path=tmp_path / "mine", task="identity")
+    assert rows_of(builder) == {("train", "train/Ann/1.png", "Ann")}
+    assert r"2 with a name that is not UTF-8 (train/Ann/caf\xe9.png, train/\xff)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ("train/Ann/2019/1.png", "train/Bob/2.png", "test/Dan/1.png"),
+            r"has test/Dan/1\.png and train/Ann/2019/1\.png, which do not lie equally deep.*laid out as",
+        ),
+        (
+            ("train/Ann/2019/1.png", "test/Dan/2020/1.png"),
+            "1.png, which lies deeper than split and label",
+        ),
+        (("train/Ann/2019/1.png", "train/Bob/2020/1.png"), "1.png, which lies deeper than split and"),
+        (("people/Ann/2019/1.png", "people/Bob/2020/1.png"), "1.png, which lies deeper than split and"),
+        (("my split/Ann/1.png",), "has the split 'my split'; expected a folder's name of letters"),
+        (("all/Ann/1.png",), "has the split 'all'; expected a folder's name of letters"),
+    ],
+)
+@pytest.mark.parametrize("is_archive", [False, True])
+def test_folders_of_another_layout_are_refused(tmp_path, names, message, is_archive):
+    for name in names:
+        image(tmp_path / "mine" / name)
+    path = tmp_path / "mine"
+    if is_archive:
+        path = Path(shutil.make_archive(str(tmp_path / "zipped"), "zip", path))
+    with pytest.raises(ValueError, match=message):
+        prepared(tmp_path, path=path, task="identity")
+
+
+def test_an_archive_may_have_its_folder_around_the_splits(tmp_path):
+    for name in ("train/Ann/1.png", "test/Bob/1.png", "__MACOSX/._x.png"):
+        image(tmp_path / "around/faces" / name)
+    path = Path(shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "around"))
+    builder = prepared(tmp_path, path=path, task="identity")
+    assert rows_of(builder) == {
+        ("train", "faces/train/Ann/1.png", "Ann"),
+        ("test", "faces/test/Bob/1.png", "Bob"),
+    }
+
+
+def test_images_that_no_row_names_and_rows_of_what_is_not_read_are_told(tmp_path, caplog):
+    folder = write_all(tmp_path / "mine", f"filename,identity\n{NAMES[0]},Ann\nx.heic,Bob\n")
+    (folder / "x.heic").write_bytes(b"x")
+    builder = prepared(tmp_path, path=folder, labels="labels.csv")
+    assert rows_of(builder) == {("train", NAMES[0], "Ann")}
+    assert "1 .heic, a format that is not read (x.heic)" in caplog.text
+    assert "2 not in the table (test/happy/3.jpeg, train/sad/2.png)" in caplog.text
