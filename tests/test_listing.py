@@ -153,8 +153,8 @@ def test_a_folder_that_is_not_there_or_none(tmp_path):
 
 
 def test_pictures_are_chosen_by_endings_and_others_are_told(tmp_path, caplog):
-    put(tmp_path, "1.JPG", "2.jpeg", "a/3.WebP", "a/4.HEIC", "5.heic", "6.psd", "notes.txt", "README")
-    put(tmp_path, *(f"more/{number}.heic" for number in range(3)), ".DS_Store")
+    put(tmp_path, "1.JPG", "2.jpeg", "a/3.WebP", "a/4.AVIF", "5.avif", "6.psd", "notes.txt", "README")
+    put(tmp_path, *(f"more/{number}.avif" for number in range(3)), ".DS_Store")
     left_out = LeftOut()
     assert list(listing.pictures(tmp_path, left_out)) == ["1.JPG", "2.jpeg", "a/3.WebP"]
     assert left_out.count == 8
@@ -162,7 +162,7 @@ def test_pictures_are_chosen_by_endings_and_others_are_told(tmp_path, caplog):
     assert caplog.records[0].levelname == "WARNING"
     assert caplog.records[0].getMessage() == (
         f"Left out of {tmp_path}: 1 hidden (.DS_Store), "
-        "5 .heic, a format that is not read (5.heic, a/4.HEIC, more/0.heic and 2 more), "
+        "5 .avif, a format that is not read (5.avif, a/4.AVIF, more/0.avif and 2 more), "
         "1 .psd, a format that is not read (6.psd), "
         "1 without the ending of what is read (README), 1 .txt (notes.txt)"
     )

@@ -50,18 +50,18 @@ def run(parsed: argparse.Namespace) -> int:
     analyzer = options.analyzer_of(parsed)
     results: list[tuple[Path, list[Face]]] = []
     failures: dict[Path, str] = {}
-    steps = tqdm(
-        range(0, len(paths), _BATCH), unit="batch", disable=len(paths) <= _BATCH, file=sys.stderr
-    )
-    for start in steps:
-        read, unread = images.read_each(paths[start : start + _BATCH])
-        failures |= unread
-        for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
-            results.append((path, faces))
-            if path in drawn:
-                drawn[path].parent.mkdir(parents=True, exist_ok=True)
-                picture = draw(read[path], [annotation(face) for face in faces])
-                save(picture, drawn[path])
+    with tqdm(
+        total=len(paths), unit="picture", disable=len(paths) <= _BATCH, file=sys.stderr
+    ) as progress:
+        for read, unread in images.read_batches(paths, _BATCH):
+            failures |= unread
+            for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
+                results.append((path, faces))
+                if path in drawn:
+                    drawn[path].parent.mkdir(parents=True, exist_ok=True)
+                    picture = draw(read[path], [annotation(face) for face in faces])
+                    save(picture, drawn[path])
+            progress.update(len(read) + len(unread))
     if parsed.json:
         pictures = [
             {"image": str(path), "faces": [_described(face, parsed) for face in faces]}

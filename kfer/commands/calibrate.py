@@ -98,9 +98,7 @@ def _embeddings(
     found: dict[Path, np.ndarray] = {}
     failures: dict[str, str] = {}
     with tqdm(total=len(paths), unit="picture", file=sys.stderr) as progress:
-        for start in range(0, len(paths), _BATCH):
-            batch = paths[start : start + _BATCH]
-            read, unread = images.read_each(batch)
+        for read, unread in images.read_batches(paths, _BATCH):
             failures |= {str(path): reason for path, reason in unread.items()}
             for path, faces in zip(read, analyzer.analyze_pixels(list(read.values())), strict=True):
                 if not faces:
@@ -109,7 +107,7 @@ def _embeddings(
                     failures[str(path)] = f"{path} shows {len(faces)} faces; one is expected"
                 else:
                     found[path] = analyzer.embedding_of(faces[0])
-            progress.update(len(batch))
+            progress.update(len(read) + len(unread))
     return found, failures
 
 

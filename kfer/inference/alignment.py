@@ -140,7 +140,11 @@ def scaled(image: np.ndarray, size: int) -> np.ndarray:
     """
     if image.shape[:2] == (size, size):
         return image
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    # A channel at a time: Pillow takes one as it is, and copies three into four.
+    channels = [Image.fromarray(np.ascontiguousarray(image[..., channel])) for channel in range(3)]
+    return np.stack(
+        [np.asarray(one.resize((size, size), Image.Resampling.BILINEAR)) for one in channels], -1
+    )
 
 
 def to_network(faces: Sequence[np.ndarray] | np.ndarray, size: int | None) -> np.ndarray:

@@ -182,18 +182,20 @@ def _start(source: Path, target: Path, settings: AlignmentSettings, alone: bool 
 def _align_some(paths: list[Path]) -> list[Outcome]:
     """Of pictures that share a pass of the detector."""
     source = _work["source"]
-    pictures, reasons = images.read_each(source / path for path in paths)
-    found = _work["detector"].detect(list(pictures.values()))
-    for (place, picture), faces in zip(pictures.items(), found, strict=True):
-        if not faces:
-            reasons[place] = "no face"
-            continue
-        try:
-            _write(place.relative_to(source), picture, faces[0])
-        except files.DiskFullError:
-            raise
-        except (OSError, ValueError) as error:  # one picture does not stop the others
-            reasons[place] = f"the face cannot be written: {error}"
+    reasons: dict[Path, str] = {}
+    for pictures, unread in images.read_batches([source / path for path in paths], len(paths)):
+        reasons |= unread
+        found = _work["detector"].detect(list(pictures.values()))
+        for (place, picture), faces in zip(pictures.items(), found, strict=True):
+            if not faces:
+                reasons[place] = "no face"
+                continue
+            try:
+                _write(place.relative_to(source), picture, faces[0])
+            except files.DiskFullError:
+                raise
+            except (OSError, ValueError) as error:  # one picture does not stop the others
+                reasons[place] = f"the face cannot be written: {error}"
     return [Outcome(path, reasons.get(source / path, "")) for path in paths]
 
 
