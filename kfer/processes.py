@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
-from kfer.console import log_to_console
+from kfer.console import escape_streams, log_to_console
+from kfer.entry import DEBUG
 
 #: What a process whose parent has gone may take to tidy up.
 _SECONDS_TO_END = 10.0
@@ -129,7 +130,9 @@ def _run(sender: Connection, function: Callable[..., object], args: Any, kwargs:
         function(*args, **kwargs)
     except Exception as error:
         sender.send(f"{type(error).__name__}: {error}")
-        raise
+        if os.environ.get(DEBUG) == "1":
+            raise
+        raise SystemExit(1) from error  # without the traceback that multiprocessing would print
 
 
 def end_in_order() -> None:
@@ -142,6 +145,7 @@ def end_in_order() -> None:
 
 
 def _begin() -> None:
+    escape_streams()
     log_to_console()
     # A parent that is killed cannot end this process, which would go on and keep its locks for hours.
     threading.Thread(target=_end_with_parent, daemon=True).start()

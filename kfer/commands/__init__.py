@@ -9,7 +9,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from kfer.console import only_python_on_stderr
+import kfer
+from kfer import entry
+from kfer.arguments import Parser, nearest
+from kfer.console import UNPRINTABLE, only_python_on_stderr, printable, quiet_libraries
+from kfer.entry import ERROR as ERROR
+from kfer.entry import NO as NO
+from kfer.entry import YES as YES
+from kfer.ranges import shown
 
 #: The commands and what they are for. The module of one is imported when it is called.
 COMMANDS = {
@@ -29,19 +36,51 @@ COMMANDS = {
     "report": "say how good a model is, its exports and its thresholds",
 }
 
-#: What scripts can rely on: what was asked is so, is not so, could not be found out.
-YES, NO, ERROR = 0, 1, 2
+#: Those that train, or that measure, which are modules of their own: what they are for.
+MODULES = {
+    "pipeline": "train, judge, export and push a network, as `python -m kfer.pipeline` does",
+    "export": "export and push the network of a pipeline that has run; with --bundle ZIP as one file too",
+    "benchmark": "measure exported models' time, memory and size, as `python -m kfer.benchmark` does",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command that the first argument names, and returns its exit code."""
+    parser = Parser(prog="kfer", description=kfer.__doc__)
+    parser.add_argument("--version", action="version", version=f"kfer {kfer.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    known = MODULES | COMMANDS
+    for name, words in known.items():
+        commands.add_parser(name, help=words, add_help=False)
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return ERROR
+    command, rest = arguments[0], arguments[1:]
+    if command.startswith("-"):
+        parser.parse_args(arguments[:1])  # its help or its version; any other is an error
+        return ERROR
+    if command not in known:
+        parser.error(f"there is no command {shown(command)}{nearest(command, known)}")
+    if command in COMMANDS:
+        return run(command, rest)
+    if command == "export":
+        # What the last run trained and judged serves, whatever the settings of the exports are now.
+        command, rest = "pipeline", ["--from-node", "InfraValidator", *rest]
+    return int(importlib.import_module(f"kfer.{command}.__main__").main(rest))
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Runs a command and returns its exit code."""
+    """Runs a command of this package and returns its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return entry.run(f"kfer {command}", lambda: _run(command, arguments))
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
     module = importlib.import_module(f"{__name__}.{command}")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"kfer {command}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     module.add_arguments(parser)
     options = parser.parse_args(arguments)
@@ -49,27 +88,26 @@ def run(command: str, arguments: Sequence[str]) -> int:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         print(f"kfer {command}: {message}", file=sys.stderr)
 
-    try:
-        with only_python_on_stderr(), warnings.catch_warnings():
-            # For users, who have no line of code to look at.
-            warnings.filterwarnings("always", category=UserWarning, module="kfer")
-            warnings.showwarning = show
-            return int(module.run(options))
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        print(f"kfer {command}: {error}", file=sys.stderr)
-        return ERROR
-    except KeyboardInterrupt:
-        print(f"kfer {command}: interrupted", file=sys.stderr)
-        return 130
+    quiet_libraries()
+    with only_python_on_stderr(), warnings.catch_warnings():
+        # Kfer's own are for users, who have no line of code to look at.
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module="kfer")
+        warnings.showwarning = show
+        return int(module.run(options))
 
 
 def print_json(content: Any) -> None:
     """Prints what can be read by programs, one object."""
-    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+    # As escapes of JSON, where the stream's own would be none.
+    plain = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    text = json.dumps(content, indent=1, ensure_ascii=plain, allow_nan=False)
+    print(UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints columns: what looks like numbers to the right, words to the left."""
+    rows = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
     columns = list(zip(headings, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numbers = [all(_is_number(cell) for cell in column[1:]) for column in columns]

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from kfer.arguments import whole
 from kfer.commands import YES, counted, options
+from kfer.console import after_the_deed
 from kfer.inference import alignment
 from kfer.inference.alignment import Crop
 from kfer.inference.folders import AlignmentSettings, align_folder
@@ -27,13 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", type=Path, metavar="OUT", help="where the faces go")
     parser.add_argument(
         "--size",
-        type=int,
+        type=whole("at least 16"),
         default=alignment.SIZE,
         metavar="PIXELS",
         help=f"of the faces [{alignment.SIZE}]",
     )
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes [as many as there are cores]"
+        "--workers",
+        type=whole("at least 1"),
+        default=os.cpu_count() or 1,
+        help="processes [as many as there are cores]",
     )
     options.add_detection(parser)
     options.add_crop(parser, "0")
@@ -45,8 +50,6 @@ def run(parsed: argparse.Namespace) -> int:
         raise ValueError(
             "pictures for training are taken as they lie: turn them before, without --turned"
         )
-    if parsed.workers < 1:
-        raise ValueError(f"--workers must be at least 1; got {parsed.workers}")
     settings = AlignmentSettings(
         crop=Crop(parsed.margin or 0.0, parsed.shift or 0.0),
         size=parsed.size,
@@ -61,5 +64,6 @@ def run(parsed: argparse.Namespace) -> int:
     for outcome in tqdm(outcomes, unit="picture", file=sys.stderr):
         found, missing = found + (not outcome.reason), missing + bool(outcome.reason)
     words = f"{counted(found, 'face')} in {parsed.target}"
-    print(words + f"; {counted(missing, 'picture')} without: not_found.csv" * bool(missing))
+    with after_the_deed():
+        print(words + f"; {counted(missing, 'picture')} without: not_found.csv" * bool(missing))
     return YES

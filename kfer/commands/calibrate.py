@@ -7,6 +7,7 @@ of which pairs are drawn. Take other people than the model was trained on.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from kfer import documents, files, metrics
+from kfer.arguments import number, whole
 from kfer.commands import YES, options, print_json, print_table
 from kfer.commands.pair_list import PicturePair, read_pairs
+from kfer.console import after_the_deed
 from kfer.documents.models import CalibratedThreshold, Calibration, Interval
 from kfer.inference import images
 from kfer.inference import thresholds as thresholds_file
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--false-accept-rates",
-        type=float,
+        type=number("in (0, 1)"),
         nargs="+",
         default=_RATES,
         metavar="RATE",
@@ -46,9 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"[{' '.join(map(str, _RATES))}]",
     )
     parser.add_argument(
-        "--max-pairs", type=int, default=20_000, metavar="N", help="of a folder of people [20000]"
+        "--max-pairs",
+        type=whole("at least 4"),
+        default=20_000,
+        metavar="N",
+        help="of a folder of people [20000]",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the pairs and the intervals [0]")
+    parser.add_argument(
+        "--seed", type=whole("at least 0"), default=0, help="of the pairs and the intervals [0]"
+    )
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     parser.add_argument("--replace", action="store_true", help="replace thresholds that are there")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -58,9 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    for rate in parsed.false_accept_rates:
-        if not 0 < rate < 1:
-            raise ValueError(f"a false accept rate must be in (0, 1); got {rate:g}")
     analyzer = options.analyzer_of(parsed)
     target = analyzer.model.folder / thresholds_file.FILE
     _check_new(parsed, target)
@@ -82,11 +88,12 @@ def run(parsed: argparse.Namespace) -> int:
         with files.locked(target.parent):
             _check_new(parsed, target)
             files.write_json(target, content)
-    if parsed.json:
-        print_json(content)
-    else:
-        _print(content)
-        print(f"\nnothing was written to {target}" if parsed.dry_run else f"\nwritten to {target}")
+    with contextlib.nullcontext() if parsed.dry_run else after_the_deed():
+        if parsed.json:
+            print_json(content)
+        else:
+            _print(content)
+            print(f"\nnothing was written to {target}" if parsed.dry_run else f"\nwritten to {target}")
     return YES
 
 

@@ -2,13 +2,19 @@
 
 import argparse
 
+from kfer.arguments import whole
 from kfer.commands import video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of this command."""
     parser.add_argument(
-        "camera", type=int, nargs="?", default=0, metavar="NUMBER", help="of the camera [0]"
+        "camera",
+        type=whole("at least 0"),
+        nargs="?",
+        default=0,
+        metavar="NUMBER",
+        help="of the camera [0]",
     )
     video.add_outputs(parser)
 

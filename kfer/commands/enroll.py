@@ -6,7 +6,9 @@ A picture whose face is of a lower quality than --least-quality is refused, and 
 import argparse
 from pathlib import Path
 
+from kfer.arguments import number
 from kfer.commands import YES, counted, options
+from kfer.console import after_the_deed
 from kfer.inference.gallery import Gallery
 from kfer.inference.gallery.people import checked_name
 
@@ -17,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures of the person")
     options.add_gallery(parser)
     parser.add_argument(
-        "--least-quality", type=float, default=0.3, metavar="SHARE", help="in [0, 1] [0.3]; 0 takes any"
+        "--least-quality",
+        type=number("in [0, 1]"),
+        default=0.3,
+        metavar="SHARE",
+        help="in [0, 1] [0.3]; 0 takes any",
     )
     options.add_strict(parser)
     options.add_model(parser)
@@ -42,5 +48,8 @@ def run(parsed: argparse.Namespace) -> int:
             gallery.enroll(parsed.name, embedding)
         count = gallery.templates[checked_name(parsed.name)]
         people = len(gallery.names)
-    print(f"{parsed.name}: {counted(count, 'template')}; {path}: {counted(people, 'person', 'people')}")
+    with after_the_deed():
+        print(
+            f"{parsed.name}: {counted(count, 'template')}; {path}: {counted(people, 'person', 'people')}"
+        )
     return YES

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from kfer.commands import YES, counted, options, print_json, print_table
+from kfer.console import after_the_deed
 from kfer.inference.gallery import Gallery
 
 
@@ -24,7 +25,8 @@ def run(parsed: argparse.Namespace) -> int:
                 count = changed.remove(parsed.remove)
             except KeyError as error:
                 raise ValueError(error.args[0]) from None
-        print(f"{parsed.remove}: {counted(count, 'template')} deleted")
+        with after_the_deed():
+            print(f"{parsed.remove}: {counted(count, 'template')} deleted")
         return YES
     if parsed.json:
         print_json({"model": gallery.model, "people": gallery.templates})

@@ -18,7 +18,9 @@ from tqdm import tqdm
 import kfer
 from kfer import generator as generators
 from kfer import spec
+from kfer.arguments import whole
 from kfer.commands import YES, counted
+from kfer.console import after_the_deed
 from kfer.files import new_folder, remove_leftovers, write_json
 from kfer.generator import Description, Generator
 from kfer.media import png
@@ -49,8 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expression", action="append", metavar="NAME", help="what they show; may be repeated [all]"
     )
-    parser.add_argument("--count", type=int, default=64, metavar="N", help="of each expression [64]")
-    parser.add_argument("--seed", type=int, default=0, help="another one draws other faces [0]")
+    parser.add_argument(
+        "--count", type=whole("at least 1"), default=64, metavar="N", help="of each expression [64]"
+    )
+    parser.add_argument(
+        "--seed", type=whole("at least 0"), default=0, help="another one draws other faces [0]"
+    )
     parser.add_argument(
         "--identity",
         metavar="NAME",
@@ -74,10 +80,6 @@ def run(parsed: argparse.Namespace) -> int:
         description.check_class(spec.EXPRESSION, name)
     if parsed.identity is not None:
         description.check_class(spec.IDENTITY, parsed.identity)
-    if parsed.count < 1:
-        raise ValueError(f"--count must be at least 1; got {parsed.count}")
-    if parsed.seed < 0:
-        raise ValueError(f"--seed must be at least 0; got {parsed.seed}")
     generators.check_room(parsed.out, description, parsed.count, len(expressions))
     _check_new(parsed.out)
     parsed.out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +91,11 @@ def run(parsed: argparse.Namespace) -> int:
         if between:
             _draw_between(loaded, folder, between, parsed)
     total = parsed.count * len(expressions)
-    print(
-        f"{counted(total, 'face')} of {counted(len(expressions), 'expression')} by {description.name} in "
-        f"{parsed.out}: {seconds:.1f} s, {total / seconds:,.0f} a second"
-    )
+    with after_the_deed():
+        print(
+            f"{counted(total, 'face')} of {counted(len(expressions), 'expression')} by "
+            f"{description.name} in {parsed.out}: {seconds:.1f} s, {total / seconds:,.0f} a second"
+        )
     return YES
 
 

@@ -6,6 +6,7 @@ The exit code is 0 where somebody is known, 1 where nobody is, 2 where that coul
 import argparse
 from pathlib import Path
 
+from kfer.arguments import whole
 from kfer.commands import NO, YES, options, print_json, print_table
 from kfer.inference import images
 from kfer.inference.drawing import annotation, draw, save
@@ -17,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="a picture, of one face or several")
     options.add_gallery(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("-k", type=int, default=5, help="how many people of each face at most [5]")
+    parser.add_argument(
+        "-k", type=whole("at least 1"), default=5, help="how many people of each face at most [5]"
+    )
     options.add_threshold(parser)
     parser.add_argument(
         "--draw", type=Path, metavar="OUT", help="write the picture with the names (.png or .jpg)"

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from kfer.arguments import number
 from kfer.files import check_new
 from kfer.inference.alignment import Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
@@ -35,13 +36,13 @@ def add_detection(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--smallest-face",
-        type=float,
+        type=number("above 0"),
         metavar="PIXELS",
         help="leave out smaller faces, and look for none: the larger, the quicker [a 40th of the "
         "longer side with mtcnn, a 24th with blazeface]",
     )
     group.add_argument(
-        "--least-score", type=float, metavar="SHARE", help="leave out less sure detections"
+        "--least-score", type=number("in (0, 1)"), metavar="SHARE", help="leave out less sure detections"
     )
     group.add_argument(
         "--landmarks",
@@ -60,12 +61,15 @@ def add_crop(parser: argparse.ArgumentParser, default: str) -> None:
     group = parser.add_argument_group("alignment")
     group.add_argument(
         "--margin",
-        type=float,
+        type=number("in [-0.3, 2]"),
         metavar="SHARE",
         help=f"what is added to each side of ArcFace's square, negative cuts [{default}]",
     )
     group.add_argument(
-        "--shift", type=float, metavar="SHARE", help=f"how far down the square is moved [{default}]"
+        "--shift",
+        type=number("in [-0.5, 0.5]"),
+        metavar="SHARE",
+        help=f"how far down the square is moved [{default}]",
     )
 
 
@@ -89,13 +93,13 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         "--threshold",
-        type=float,
+        type=number("in [-1, 1]"),
         metavar="SIMILARITY",
         help="from which similarity on two faces are one person's, in [-1, 1] [the model's own]",
     )
     either.add_argument(
         "--false-accept-rate",
-        type=float,
+        type=number("in (0, 1)"),
         metavar="RATE",
         help="take the threshold that was chosen for this rate by the Evaluator or `kfer calibrate`",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kfer import files
+from kfer.arguments import number
 from kfer.commands import NO, YES, counted, print_json, print_table
 from kfer.commands.video import left_out_words, shares_words
 from kfer.inference import episodes, observations, timeline
@@ -43,14 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--least-lead",
-        type=float,
+        type=number("at least 0"),
         default=0.2,
         metavar="SECONDS",
         help="another expression that leads for less is flicker, no change [0.2]",
     )
     parser.add_argument(
         "--most-gap",
-        type=float,
+        type=number("at least 0"),
         default=0.5,
         metavar="SECONDS",
         help="who is out of sight for longer begins a new episode [0.5]",

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from kfer.arguments import whole
 from kfer.commands import NO, YES, counted, options, print_table
 from kfer.files import check_new, replacing
 from kfer.inference import timeline
@@ -54,7 +55,11 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="name the people of this gallery")
     options.add_threshold(parser)
     parser.add_argument(
-        "--detect-every", type=int, default=5, metavar="N", help="look for new faces every N frames [5]"
+        "--detect-every",
+        type=whole("at least 1"),
+        default=5,
+        metavar="N",
+        help="look for new faces every N frames [5]",
     )
     options.add_model(parser)
 

@@ -1,40 +1,18 @@
 """The command `python -m kfer.comparison`."""
 
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from kfer.comparison import command, study
-from kfer.comparison.settings import ComparisonSettings
+from kfer import entry
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0 done, 1 a candidate failed, 2 wrong usage."""
-    return command.run("comparison", arguments, _run)
-
-
-def _run(arguments: list[str], typed: str) -> list[str]:
-    parser = command.parser(
-        "comparison",
-        ComparisonSettings.__name__,
-        "candidate",
-        "Trains several networks on equal terms, and compares them on one page.",
-        "Any setting can be given by its name, such as --training.epochs 3 or --seeds 0,1.",
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    return entry.run(
+        "kfer.comparison", lambda: int(importlib.import_module("kfer.comparison.compare").run(typed))
     )
-    options, overrides = command.parse(parser, arguments, ComparisonSettings)
-    settings = command.load(options, overrides, ComparisonSettings)
-    output_dir = Path(options.output_dir or Path("comparison_output") / settings.name).absolute()
-    study.check(settings, output_dir, options.only)
-    data_dir, failed = options.data_dir or "", []
-    if not options.report_only:
-        failed += study.train(settings, data_dir, output_dir, options.only)
-        failed += study.measure(settings, data_dir, output_dir)
-    figures = study.report(settings, data_dir, output_dir, typed)
-    # Late, for what holds the figures is imported late.
-    from kfer.comparison import tables
-
-    print(command.summary(tables.console(figures), output_dir / study.PAGE))
-    return failed
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kfer import entry
+from kfer.arguments import Parser
 from kfer.console import log_to_console
 from kfer.pipeline import config
 from kfer.pipeline.arguments import separate
@@ -19,32 +21,25 @@ from kfer.settings import PipelineSettings, dotted
 S = TypeVar("S")
 
 
-def run(command: str, typed: Sequence[str] | None, body: Callable[[list[str], str], list[str]]) -> int:
-    """Runs a command and returns its exit code: 0 done, 1 a training failed, 2 wrong usage.
+def run(command: str, arguments: Sequence[str], body: Callable[[list[str], str], list[str]]) -> int:
+    """Runs a command and returns its exit code: 0 done, 1 a training failed.
 
     Args:
         command: The module that is run, "comparison".
-        typed: Its arguments; None for those of this process.
+        arguments: Its arguments.
         body: Does the work. It is given the arguments, and the whole command as it was typed; it returns
             the trainings that failed, with the reason.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     log_to_console()
     end_in_order()
-    arguments = sys.argv[1:] if typed is None else list(typed)
-    try:
-        failed = body(arguments, f"python -m kfer.{command} {shlex.join(arguments)}")
-    except (OSError, ValueError, RuntimeError, ModuleNotFoundError, FloatingPointError) as error:
-        print(f"kfer.{command}: {error}", file=sys.stderr)
-        return 2
+    failed = body(list(arguments), f"python -m kfer.{command} {shlex.join(arguments)}")
     if failed:
         print("\nfailed:\n  " + "\n  ".join(failed), file=sys.stderr)
-    return 1 if failed else 0
+    return entry.NO if failed else entry.YES
 
 
-def parser(
-    command: str, settings: str, one: str, description: str, epilog: str
-) -> argparse.ArgumentParser:
+def parser(command: str, settings: str, one: str, description: str, epilog: str) -> Parser:
     """Returns the parser of the options that all of them have.
 
     Args:
@@ -54,12 +49,11 @@ def parser(
         description: What the command does.
         epilog: Which settings can be given besides.
     """
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=f"python -m kfer.{command}",
         description=f"{description} What is finished is not trained again; what was stopped goes on "
         "after its last epoch.",
         epilog=epilog,
-        allow_abbrev=False,
     )
     made.add_argument("settings_file", help=f"a Python file that defines `settings`, of class {settings}")
     made.add_argument("--data-dir", help="folder with the downloaded datasets, one subfolder each")
@@ -79,9 +73,7 @@ def parser(
     return made
 
 
-def parse(
-    parser: argparse.ArgumentParser, arguments: list[str], kind: type
-) -> tuple[argparse.Namespace, dict[str, str]]:
+def parse(parser: Parser, arguments: list[str], kind: type) -> tuple[argparse.Namespace, dict[str, str]]:
     """Returns the options, and what of the settings is overridden, by dotted names.
 
     Args:

@@ -1,55 +1,18 @@
 """The command `python -m kfer.generation`."""
 
-import argparse
-import dataclasses
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from kfer.comparison import command
-from kfer.generation.settings import GenerationSettings
+from kfer import entry
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0 done, 2 wrong usage or a training that stopped."""
-    return command.run("generation", arguments, _run)
-
-
-def _run(arguments: list[str], typed: str) -> list[str]:
-    parser = _parser()
-    options, overrides = command.parse(parser, arguments, GenerationSettings)
-    settings = command.load(options, overrides, GenerationSettings)
-    if options.serving_dir is not None:
-        base = dataclasses.replace(settings.base, serving_dir=options.serving_dir)
-        settings = dataclasses.replace(settings, base=base)
-    output_dir = Path(options.output_dir or Path("generation_output") / settings.name).absolute()
-    # Late: --help and wrong settings need no TensorFlow.
-    from kfer.generation import generation
-
-    made = generation.make(settings, output_dir)
-    print(generation.summary(made, output_dir))
-    return []
-
-
-def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m kfer.generation",
-        description="Trains a generator of faces against a discriminator, draws samples after each "
-        "epoch, judges it, and pushes it for `kfer generate` and the dataset `generated`. A training "
-        "that was stopped goes on after its last epoch.",
-        epilog="Any setting can be given by its name, such as --adversarial.epochs 3, "
-        "--network.upsampling resize or --measures.num_images 1000, and so can those of the pipeline "
-        "that its examples come from: --data.image_size 64.",
-        allow_abbrev=False,
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    return entry.run(
+        "kfer.generation", lambda: int(importlib.import_module("kfer.generation.command").run(typed))
     )
-    made.add_argument(
-        "settings_file",
-        help=f"a Python file that defines `settings`, of class {GenerationSettings.__name__}",
-    )
-    made.add_argument("--data-dir", help="folder with the downloaded datasets, one subfolder each")
-    made.add_argument("--output-dir", help="folder of the results [generation_output/<name>]")
-    made.add_argument("--serving-dir", help="folder that the generator is pushed to [saved_models]")
-    return made
 
 
 if __name__ == "__main__":

@@ -1,26 +1,30 @@
 """Runs an exported model on images, in a process of its own: `python -m kfer.inference --help`."""
 
-import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kfer import entry
+from kfer.arguments import Parser
 from kfer.files import replacing
 from kfer.inference import runtime, streaming
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 0 done, 2 an argument or a file is wrong.
 
     Args:
         arguments: The command line's arguments; None takes this process's own.
-
-    Raises:
-        SystemExit: With code 2 and a message on stderr, where an argument or a file is wrong.
     """
-    parser = argparse.ArgumentParser(
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return entry.run("kfer.inference", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = Parser(
         prog="python -m kfer.inference",
         description="Runs an exported model on images. A .tflite file needs no TensorFlow.",
     )
@@ -37,18 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("output", type=Path, help=".npz file to write: one float32 array an output")
     parsed = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        images = _read_images(parsed.images)
-        if images.ndim == 5:
-            stream = (streaming.open_checked if parsed.unchecked else streaming.load_stream)(parsed.model)
-            outputs = _of_clips(stream, images)
-        else:
-            outputs = (runtime.open_checked if parsed.unchecked else runtime.load)(parsed.model)(images)
-        with replacing(parsed.output) as new, new.open("wb") as file:
-            np.savez(file, allow_pickle=False, **outputs)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    images = _read_images(parsed.images)
+    if images.ndim == 5:
+        stream = (streaming.open_checked if parsed.unchecked else streaming.load_stream)(parsed.model)
+        outputs = _of_clips(stream, images)
+    else:
+        outputs = (runtime.open_checked if parsed.unchecked else runtime.load)(parsed.model)(images)
+    with replacing(parsed.output) as new, new.open("wb") as file:
+        np.savez(file, allow_pickle=False, **outputs)
+    return entry.YES
 
 
 def _of_clips(stream: streaming.Stream, clips: np.ndarray) -> dict[str, np.ndarray]:
@@ -65,4 +66,4 @@ def _read_images(path: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

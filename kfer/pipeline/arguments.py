@@ -1,13 +1,13 @@
 """Settings on the command line, beside a parser's own options."""
 
-import argparse
-import difflib
 from collections.abc import Collection, Sequence
+
+from kfer.arguments import Parser
 
 
 def separate(
     arguments: Sequence[str],
-    parser: argparse.ArgumentParser,
+    parser: Parser,
     fields: Collection[str],
     names: Sequence[str],
 ) -> tuple[list[str], dict[str, str]]:
@@ -20,7 +20,7 @@ def separate(
         names: Settings that an unknown option may have meant.
 
     Raises:
-        ValueError: An option is neither the parser's nor a setting, or has no value.
+        Ended: An option is neither the parser's nor a setting, or has no value.
     """
     known = parser._option_string_actions
     own: list[str] = []
@@ -38,14 +38,8 @@ def separate(
         else:
             name = option.removeprefix("--")
             if "." not in name and name not in fields:
-                raise ValueError(_unknown_option(option, [*known, *(f"--{name}" for name in names)]))
+                parser.error(parser.unknown([option], [f"--{name}" for name in names]))
             if not equals and not waiting:
-                raise ValueError(f"{option} needs a value after it")
+                parser.error(f"{option} needs a value after it")
             overrides[name] = value if equals else waiting.pop(0)
     return own, overrides
-
-
-def _unknown_option(option: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else "."
-    return f"there is no option {option}{hint} See --help for all of them."

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from kfer.entry import reason
 from kfer.files import DiskFullError, is_disk_full, told_if_full, write_text
 from kfer.pipeline.artifacts import Artifact, ModelBlessing
 from kfer.pipeline.cache import execution_key
@@ -139,7 +140,7 @@ def _run_selected(
                 made[node.name], states[node.name] = _outputs_of(
                     node, store, number, inputs, label, use_cache
                 )
-        except (OSError, ValueError, RuntimeError, ArithmeticError) as error:
+        except Exception as error:  # whatever a component raises, it has failed
             raise ComponentError(f"{node.name} failed: {_explain(error, store.root)}") from error
         seconds[node.name] = time.monotonic() - start
     outputs = {
@@ -286,7 +287,7 @@ def _explain(error: Exception, root: Path) -> str:
             f"{said}. {shutil.disk_usage(root).free / 1e6:,.0f} MB are free at {root}. Take another "
             "place with --pipeline-root if need be, and run again: what was finished is kept."
         )
-    return str(error) or type(error).__name__
+    return reason(error)
 
 
 @contextmanager

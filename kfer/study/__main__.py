@@ -1,39 +1,16 @@
 """The command `python -m kfer.study`."""
 
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from kfer.comparison import command
-from kfer.study import study
-from kfer.study.settings import StudySettings
+from kfer import entry
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0 done, 1 a run failed, 2 wrong usage."""
-    return command.run("study", arguments, _run)
-
-
-def _run(arguments: list[str], typed: str) -> list[str]:
-    parser = command.parser(
-        "study",
-        StudySettings.__name__,
-        "variant",
-        "Trains one pipeline in several variants and with several seeds, and compares them on one page.",
-        "Any setting of the pipeline can be given by its name, such as --training.epochs 3, and so can "
-        "the study's: --seeds 0,1, --resamples 500, --baseline VARIANT.",
-    )
-    options, overrides = command.parse(parser, arguments, StudySettings)
-    settings = command.load(options, overrides, StudySettings)
-    output_dir = Path(options.output_dir or Path("study_output") / settings.name).absolute()
-    study.check(settings, output_dir, options.only)
-    failed = [] if options.report_only else study.train(settings, output_dir, options.only)
-    results = study.report(settings, output_dir, typed)
-    # Late, for what holds the figures is imported late.
-    from kfer.study import tables
-
-    print(command.summary(tables.console(results), output_dir / study.PAGE))
-    return failed
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    return entry.run("kfer.study", lambda: int(importlib.import_module("kfer.study.command").run(typed)))
 
 
 if __name__ == "__main__":

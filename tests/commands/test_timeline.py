@@ -180,7 +180,7 @@ def test_a_picture(capsys):
             "no face of these recordings has a name, and only names join recordings",
         ),
         (["a.jsonl", "a.jsonl"], "a recording is given twice"),
-        (["a.jsonl", "--least-lead", "-1"], "least_lead must be seconds from 0 on"),
+        (["a.jsonl", "--least-lead", "-1"], "--least-lead must be at least 0"),
         (["a.jsonl", "--csv", "text.jsonl"], "must end in .csv"),
         (["a.jsonl", "--draw", "there.png"], "there.png exists"),
     ],

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kfer.tuning import __main__ as command
+from kfer.tuning import command as tuning_command
 from kfer.tuning import study as tuning_study
 
 STUDY = """
@@ -168,8 +169,8 @@ def test_keras_tuners_own_variables_name_chief_and_workers(monkeypatch) -> None:
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "10.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")
-    options, _ = command._parse(["study.py"])
+    options, _ = tuning_command._parse(["study.py"])
     assert (options.chief, options.worker, options.address) == (True, None, "10.0.0.1:8000")
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "tuner3")
-    options, _ = command._parse(["study.py"])
+    options, _ = tuning_command._parse(["study.py"])
     assert (options.chief, options.worker, options.address) == (False, "tuner3", "10.0.0.1:8000")

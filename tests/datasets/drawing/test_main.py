@@ -1,5 +1,4 @@
 import cv2
-import pytest
 
 from kfer.datasets.drawing.__main__ import main
 
@@ -12,7 +11,6 @@ def test_writes_a_png_file(tmp_path, monkeypatch, capsys):
     assert "1 people" in capsys.readouterr().out
 
 
-def test_too_small_a_size_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["drawing", str(tmp_path / "sheet.png"), "--size", "3"])
-    with pytest.raises(ValueError, match="expected at least 24"):
-        main()
+def test_too_small_a_size_is_refused(tmp_path, capsys):
+    assert main([str(tmp_path / "sheet.png"), "--size", "3"]) == 2
+    assert "--size must be at least 24; got 3" in capsys.readouterr().err

@@ -35,7 +35,7 @@ def test_takes_the_middle_square_of_an_own_image(tmp_path, asked):
     [
         (["--image", "missing.png"], "missing.png"),
         (["--image", "text.png"], "text.png is no whole JPEG, PNG, BMP or GIF"),
-        (["--size", "8"], "expected at least 24"),
+        (["--size", "8"], "--size must be in [24, 1024]; got 8"),
         (["--strength", "-1"], "strength must be at least 0"),
     ],
 )
