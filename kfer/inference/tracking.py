@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from kfer.documents.fields import BEYOND
 from kfer.inference.analyzer import Face
 from kfer.inference.detection import overlap
 from kfer.inference.face import Detection
@@ -87,7 +88,7 @@ class Tracker:
         if not 0 < least_overlap <= 1:
             raise ValueError(f"least_overlap must be in (0, 1]; got {least_overlap!r}")
         for name, cosine in (("threshold", threshold), ("least_similarity", least_similarity)):
-            if cosine is not None and not -1 <= cosine <= 1:
+            if cosine is not None and not -1 <= cosine <= 1 + BEYOND:
                 raise ValueError(f"{name} is a cosine, in [-1, 1]; got {cosine!r}")
         self._gallery, self._threshold = gallery, threshold
         self._time_constant, self._most_unseen = time_constant, most_unseen

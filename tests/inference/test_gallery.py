@@ -256,7 +256,7 @@ def test_other_arguments_that_are_wrong(gallery, tmp_path):
     with pytest.raises(ValueError, match="k must be a positive integer; got 0"):
         gallery.identify(unit(0), k=0)
     for threshold in (1.5, np.nan):
-        with pytest.raises(ValueError, match=r"the threshold is a cosine, in \[-1, 1\]"):
+        with pytest.raises(ValueError, match=r"the threshold must be a cosine, in \[-1, 1\]"):
             gallery.identify(unit(0), threshold=threshold)
     with pytest.raises(ValueError, match="embedding_size must be a positive integer; got 0"):
         Gallery(MODEL, 0)

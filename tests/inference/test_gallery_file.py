@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import struct
 import zlib
@@ -87,6 +88,50 @@ def test_contents_that_contradict_one_another_are_refused(path, before, after):
     # One block: its checksum is the last four bytes.
     changed = changed[:-4] + struct.pack("<I", zlib.crc32(changed[:-4]))
     refused(path, changed, "was not written by kfer")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda found: {"owners": found.owners + 1}, "a template is nobody's"),
+        (lambda found: {"owners": np.minimum(found.owners, 1)}, "somebody has no template"),
+        (lambda found: {"embeddings": found.embeddings * 2}, "an embedding is not of length 1"),
+        (lambda found: {"embeddings": found.embeddings * np.float32("nan")}, "not of length 1"),
+        (lambda found: {"rows": np.array([3], np.int32)}, "its index is of other templates"),
+        (lambda found: {"names": ["Ada", "Grace", "Zoe\u0308"]}, "not in Unicode's composed form"),
+        (lambda found: {"names": ["Ada", "Gr\x1bce", "Zoe"]}, "control characters"),
+        (lambda found: {"names": ["Ada", " ", "Zoe"]}, "at least one visible character"),
+        (lambda found: {"names": ["Ada", "Ada", "Zoe"]}, "a name is there twice"),
+        (lambda found: {"model": "m\nn"}, "no fingerprint of one line"),
+    ],
+)
+def test_contents_that_nobody_enrols_are_refused(path, change, words):
+    found = file_module.read(path)
+    file_module.write(path, dataclasses.replace(found, **change(found)))
+    with pytest.raises(
+        GalleryError, match=rf"people was not written by kfer \(.*{words}.*\): restore it"
+    ):
+        Gallery.load(path)
+
+
+def test_a_large_file_is_mapped_and_says_the_same(path, monkeypatch):
+    expected = Gallery.load(path).identify(np.ones(SIZE))
+    monkeypatch.setattr(file_module, "_LARGEST_READ", 0)
+    assert Gallery.load(path).identify(np.ones(SIZE)) == expected
+
+
+def test_what_others_cut_short_later_was_read_already(path):
+    gallery = Gallery.load(path)
+    expected = gallery.identify(np.ones(SIZE))
+    os.truncate(path, 0)
+    assert gallery.identify(np.ones(SIZE)) == expected
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(GalleryError, match="is no gallery of kfer, but a folder, a pipe or a device"):
+            Gallery.load(place)
 
 
 def test_the_header_is_as_it_is_described(path):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kfer.inference.gallery import graph
 from kfer.inference.gallery.search import Ranking
 
 # Of a million templates of 200,000 people (tests/inference/test_gallery_million.py) a search with 256
@@ -58,8 +59,10 @@ class ApproximateIndex:
         Raises:
             ImportError: usearch is not installed.
             RuntimeError: The installed usearch cannot read it.
+            ValueError: It is no graph of these templates, or a damaged one.
         """
         index = cls(embedding_size)
+        graph.check(content, len(rows), embedding_size)
         index._graph.view(content)
         if len(index._graph) != len(rows):
             raise RuntimeError(f"it holds {len(index._graph)} templates of {len(rows)}")
@@ -168,10 +171,10 @@ class ApproximateIndex:
 
     def _copy(self) -> None:
         if self._content is not None:
-            graph = _new_graph(self._graph.ndim)
-            graph.load(self._content)
-            graph.expansion_add, graph.expansion_search = _EXPANSION_ADD, _EXPANSION_SEARCH
-            self._graph, self._content = graph, None
+            copy = _new_graph(self._graph.ndim)
+            copy.load(self._content)
+            copy.expansion_add, copy.expansion_search = _EXPANSION_ADD, _EXPANSION_SEARCH
+            self._graph, self._content = copy, None
 
 
 def _new_graph(embedding_size: int) -> Any:

@@ -12,7 +12,8 @@ and the gaps between them are zero:
 - graph: the approximate index in usearch's own format; it and `rows` are empty where there is none;
 - checksums: uint32, CRC-32 of every 4 MiB of all that stands before, header and gaps included.
 
-The checksums find damage. They do not protect from people who change a file on purpose.
+The checksums find damage. They do not protect from people who change a file on purpose: whatever native
+code follows is looked at by itself (`kfer.inference.gallery.graph`), as are names, owners and lengths.
 """
 
 import contextlib
@@ -23,8 +24,9 @@ import json
 import mmap
 import os
 import struct
+import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
@@ -32,13 +34,18 @@ from typing import NoReturn
 import filelock
 import numpy as np
 
-from kfer.files import remove_leftovers, replacing
+from kfer.files import reason, remove_leftovers, replacing
+from kfer.inference.gallery.people import checked_name
+from kfer.json_text import parse_json
 
 _MAGIC, _VERSION = b"KFERGLRY", 1
 _HEADER = struct.Struct("<8sII5Q")
 # Bytes of a name that has room for ".lock".
 _LONGEST = 250
 _ALIGNMENT, _BLOCK = 64, 2**22
+# Bytes up to which a file is read, not mapped; rows that are looked at together; of squared lengths.
+_LARGEST_READ, _ROWS, _MOST_ERROR = 2**28, 2**14, 1e-3
+_LARGEST_EMBEDDING = 65_536
 # zlib lets other threads run while it computes.
 _THREADS = 2
 
@@ -127,7 +134,7 @@ def write(path: Path, contents: Contents) -> None:
 
 
 def read(path: Path) -> Contents:
-    """Maps a file, and checks every byte of it.
+    """Reads a file, or maps a large one, and checks every byte of it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -135,10 +142,7 @@ def read(path: Path) -> Contents:
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no gallery at {path}")
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size < _HEADER.size:
-            _damaged(path, "it is too short")
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    content = _content(path)
     magic, version, embedding_size, *sizes, num_checksums = _HEADER.unpack_from(content)
     if magic != _MAGIC:
         raise GalleryError(f"{path} is no gallery of kfer, or its first bytes are damaged")
@@ -153,41 +157,90 @@ def read(path: Path) -> Contents:
     metadata_at, owners_at, embeddings_at, rows_at, graph_at, end = itertools.accumulate(
         _aligned(length) for length in lengths
     )
-    if embedding_size == 0 or len(content) != end + 4 * num_checksums:
+    if not 0 < embedding_size <= _LARGEST_EMBEDDING or len(content) != end + 4 * num_checksums:
         _damaged(path, "it was cut or grew, or its header changed")
     if _checksums(content, end) != content[end:]:
         _damaged(path, "its checksums do not fit its content")
     owners = np.frombuffer(content, "<i4", num_templates, owners_at)
     embeddings = np.frombuffer(content, "<f4", num_templates * embedding_size, embeddings_at)
+    embeddings = embeddings.reshape(-1, embedding_size)
     rows = np.frombuffer(content, "<i4", num_keys, rows_at)
-    graph = memoryview(content)[graph_at : graph_at + graph_bytes]
+    graph = content[graph_at : graph_at + graph_bytes]
     try:
-        metadata = json.loads(content[metadata_at : metadata_at + num_bytes])
+        metadata = parse_json(bytes(content[metadata_at : metadata_at + num_bytes]))
         model, names = metadata["model"], metadata["names"]
+        _check_names(model, names)
+        _check_owners(names, owners)
+        _check_rows(rows, len(owners))
+        _check_lengths(embeddings)
     except (ValueError, TypeError, KeyError) as error:
-        raise GalleryError(f"{path} was not written by kfer: its metadata is {error}") from error
-    if not _is_consistent(model, names, owners, rows):
-        raise GalleryError(f"{path} was not written by kfer: its parts contradict one another")
-    return Contents(model, names, owners, embeddings.reshape(-1, embedding_size), rows, graph)
+        raise GalleryError(
+            f"{path} was not written by kfer ({reason(error)}): restore it from a copy, or enrol the "
+            "people anew"
+        ) from error
+    return Contents(model, names, owners, embeddings, rows, graph)
 
 
-def _is_consistent(model: str, names: Sequence[str], owners: np.ndarray, rows: np.ndarray) -> bool:
-    if not isinstance(model, str) or not isinstance(names, list):
-        return False
-    if not all(isinstance(name, str) for name in names):
-        return False
+def _content(path: Path) -> memoryview:
+    """All of a file, read-only. Others who cut a mapped one short would end Python: small ones are read."""
+    # Opening a named pipe would wait for a writer.
+    if not path.is_file():
+        raise GalleryError(f"{path} is no gallery of kfer, but a folder, a pipe or a device")
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < _HEADER.size:
+            _damaged(path, "it is too short")
+        if size > _LARGEST_READ:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        # Memory that begins at a multiple of 64 bytes, as a mapped file does.
+        content = mmap.mmap(-1, size)
+        if file.readinto(content) < size:
+            _damaged(path, "it was cut while it was read")
+        return memoryview(content).toreadonly()
+
+
+def _check_names(model: object, names: object) -> None:
+    if not isinstance(model, str) or not model.strip() or not model.isprintable():
+        raise ValueError("its model has no fingerprint of one line")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its names are no list of texts")
+    if len(set(names)) < len(names):
+        raise ValueError("a name is there twice")
+    together = " ".join(names)
+    # One look at all: a million names one by one take seconds.
+    if not (
+        together.isprintable()
+        and unicodedata.is_normalized("NFC", together)
+        and all(map(str.strip, names))
+    ):
+        for name in names:
+            if checked_name(name) != name:
+                raise ValueError(f"the name {name[:60]!r} is not in Unicode's composed form")
+
+
+def _check_owners(names: list[str], owners: np.ndarray) -> None:
     if len(owners) and (owners.min() < 0 or owners.max() >= len(names)):
-        return False
+        raise ValueError("a template is nobody's")
+    if not np.bincount(owners, minlength=len(names)).all():
+        raise ValueError("somebody has no template")
+
+
+def _check_rows(rows: np.ndarray, num_templates: int) -> None:
     kept = rows[rows >= 0]
-    return (
-        len(set(names)) == len(names)
-        and bool(np.bincount(owners, minlength=len(names)).all())
-        and len(kept) <= len(owners)
-        and bool((kept == np.arange(len(kept))).all())
-    )
+    if len(kept) > num_templates or not (kept == np.arange(len(kept))).all():
+        raise ValueError("its index is of other templates")
 
 
-def _checksums(content: mmap.mmap, length: int) -> bytes:
+def _check_lengths(embeddings: np.ndarray) -> None:
+    for start in range(0, len(embeddings), _ROWS):
+        block = embeddings[start : start + _ROWS]
+        squares = np.einsum("ij,ij->i", block, block)
+        # Also where one is no number.
+        if not (np.abs(squares - 1) <= _MOST_ERROR).all():
+            raise ValueError("an embedding is not of length 1")
+
+
+def _checksums(content: memoryview | mmap.mmap, length: int) -> bytes:
     with memoryview(content) as view, ThreadPoolExecutor(_THREADS) as threads:
 
         def checksum(start: int) -> int:

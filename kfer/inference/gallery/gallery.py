@@ -14,6 +14,7 @@ from kfer.inference.gallery.approximate import ApproximateIndex
 from kfer.inference.gallery.file import GalleryError
 from kfer.inference.gallery.people import Match, checked_name, normalised
 from kfer.inference.gallery.search import BATCH, Ranking, scan
+from kfer.inference.thresholds import check_similarity
 
 #: From this number of templates on, `Gallery.save` builds the approximate index by itself.
 APPROXIMATE_FROM = 1_000_000
@@ -215,8 +216,8 @@ class Gallery:
         """
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise ValueError(f"k must be a positive integer; got {k!r}")
-        if threshold is not None and not -1 <= threshold <= 1:
-            raise ValueError(f"the threshold is a cosine, in [-1, 1]; got {threshold!r}")
+        if threshold is not None:
+            check_similarity(threshold)
         queries = normalised(embeddings, self.embedding_size)
         if not len(self):
             return [[] for _ in queries]
@@ -318,7 +319,7 @@ class Gallery:
 def _viewed(contents: file.Contents, path: Path) -> ApproximateIndex | None:
     try:
         return ApproximateIndex.view(contents.graph, contents.rows, contents.embeddings.shape[1])
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         # Exact search finds the same and more, only later.
         _log.warning("%s is searched, and would be saved, without its approximate index: %s", path, error)
         return None
