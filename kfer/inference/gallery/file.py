@@ -182,7 +182,7 @@ def read(path: Path) -> Contents:
 
 
 def _content(path: Path) -> memoryview:
-    """All of a file, read-only. Others who cut a mapped one short would end Python: small ones are read."""
+    """All of a file, read-only. Small ones are read: a mapped one that shrinks would end Python."""
     # Opening a named pipe would wait for a writer.
     if not path.is_file():
         raise GalleryError(f"{path} is no gallery of kfer, but a folder, a pipe or a device")
