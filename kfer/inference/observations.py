@@ -1,6 +1,5 @@
 """What a recording says of its people, frame by frame: taken as frames come, or read from JSON lines."""
 
-import json
 import math
 from array import array
 from collections.abc import Iterable, Mapping
@@ -10,9 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kfer.files import DamagedError
+from kfer import documents
+from kfer.documents.recordings import RecordedFace, RecordedFrame
+from kfer.files import DamagedError, reason
 from kfer.inference.records import RecordedModel
 from kfer.inference.video import Frame
+from kfer.json_text import parse_json
 
 #: Numbers that a model may say of a face, told beside its expressions.
 AFFECT = ("valence", "arousal")
@@ -20,6 +22,8 @@ AFFECT = ("valence", "arousal")
 _FRAME_SECONDS = 1 / 25
 # A frame stands for no longer than this, or two usual frames: a camera may have stood still.
 _LONGEST_FRAME, _SHORTEST_FRAME = 0.5, 1e-4
+# Bytes of a line: a frame of some thousand faces.
+_LONGEST_LINE = 2**24
 _HOW = "`kfer video FILE --json OUT.jsonl` writes one"
 
 
@@ -204,22 +208,32 @@ def read(path: Path | str) -> Recording:
         raise FileNotFoundError(f"there is no recording {path}: {_HOW}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a recording: {_HOW}")
+    if not path.is_file():
+        raise DamagedError(f"{path} is a pipe or a device, not a recording: {_HOW}")
     observations, num_faces = None, 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
             try:
-                content = json.loads(line.decode())
+                if len(line) == _LONGEST_LINE:
+                    raise ValueError(f"it has more than {_LONGEST_LINE:,} bytes")
+                content = documents.validated(parse_json(line), RecordedFrame)
                 if observations is None:
-                    observations = Observations(RecordedModel(**content["model"]))
-                faces = [_read_face(face) for face in content["faces"]]
-                observations.add_faces(int(content["frame"]), _number(content["seconds"]), faces)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    if content.model is None:
+                        raise ValueError("model is missing")
+                    asked = content.model
+                    model = RecordedModel(asked.name, asked.fingerprint, asked.numbers)
+                    observations = Observations(model)
+                _check_numbers(content, observations.model)
+                faces = [_observed_face(face) for face in content.faces]
+                observations.add_faces(content.frame, content.seconds, faces)
+            except ValueError as error:
                 if observations is None:
-                    raise ValueError(
-                        f"{path} is no recording that says its model in its first line: {_HOW}"
+                    raise DamagedError(
+                        f"{path} is no recording that says its model in its first line "
+                        f"({reason(error)}): {_HOW}"
                     ) from error
                 raise DamagedError(
-                    f"line {number} of {path} is damaged ({error}): write the recording again"
+                    f"line {number} of {path} is damaged ({reason(error)}): write the recording again"
                 ) from error
             num_faces += len(faces)
     if observations is None:
@@ -272,26 +286,18 @@ def _lasting(numbers: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     return np.maximum(steps, _SHORTEST_FRAME)
 
 
-def _read_face(content: Mapping[str, Any]) -> ObservedFace:
-    expressions = {name: _number(share) for name, share in content["expressions"].items()}
-    for name, share in expressions.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"the probability of {name} is {share}, not in [0, 1]")
-    name, similarity = content["name"], content["similarity"]
-    if not isinstance(name, str | None):
-        raise ValueError(f"a name is {name!r}, neither words nor null")
+def _check_numbers(frame: RecordedFrame, model: RecordedModel) -> None:
+    """Checks that a task has as many numbers as the model names."""
+    for face in frame.faces:
+        for task, numbers in face.outputs.items():
+            names = model.numbers.get(task)
+            if names is not None and (not numbers or (names and len(numbers) != len(names))):
+                raise ValueError(
+                    f"expected {len(names) or 1} numbers of outputs.{task}; got {len(numbers)}"
+                )
+
+
+def _observed_face(face: RecordedFace) -> ObservedFace:
     return ObservedFace(
-        int(content["track"]),
-        name,
-        None if similarity is None else _number(similarity),
-        _number(content["quality"]),
-        expressions,
-        content.get("outputs", {}),
+        face.track, face.name, face.similarity, face.quality, face.expressions, face.outputs
     )
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"expected a number; got {value}")
-    return number

@@ -130,11 +130,23 @@ def changed(path: Path, line: int, change) -> Path:
     "line, change, message",
     [
         (3, lambda content: "{", "Expecting property name"),
-        (2, lambda content: content.pop("faces") and None, "'faces'"),
-        (2, lambda content: content["faces"][0].pop("track") and None, "'track'"),
-        (2, lambda content: content["faces"][0]["expressions"].update(happy=1.5), "happy is 1.5, not in"),
-        (2, lambda content: content["faces"][0].update(quality=math.nan), "expected a number; got nan"),
-        (2, lambda content: content["faces"][0].update(name=3), "a name is 3, neither words nor null"),
+        (2, lambda content: content.pop("faces") and None, "faces is missing"),
+        (2, lambda content: content["faces"][0].pop("track") and None, "faces.0.track is missing"),
+        (
+            2,
+            lambda content: content["faces"][0]["expressions"].update(happy=1.5),
+            "expressions.happy: expected less than or equal to 1; got 1.5",
+        ),
+        (
+            2,
+            lambda content: content["faces"][0].update(quality=math.nan),
+            "expected finite numbers; got NaN",
+        ),
+        (
+            2,
+            lambda content: content["faces"][0].update(name=3),
+            "faces.0.name: expected a valid string; got 3",
+        ),
         (
             2,
             lambda content: content["faces"][1].update(expressions={"sad": 1}),
@@ -146,6 +158,15 @@ def changed(path: Path, line: int, change) -> Path:
             "frame 1 at 0.2 s follows frame 2 at 0.08 s",
         ),
         (4, lambda content: content.update(seconds=0.01), "frame 5 at 0.01 s follows"),
+        (2, lambda content: content.update(seconds=-1), "seconds: expected greater than or equal to 0"),
+        (2, lambda content: content["faces"][0].update(track=-1), "track: expected greater than"),
+        (2, lambda content: content["faces"][0].update(similarity=2), "expected a cosine, in [-1, 1]"),
+        (2, lambda content: content["faces"][0].update(name="a\x1bb"), "without control characters"),
+        (
+            2,
+            lambda content: content["faces"][0].update(outputs={"affect": []}),
+            "expected 2 numbers of outputs.affect; got 0",
+        ),
     ],
 )
 def test_a_damaged_line_is_named_by_its_number(line, change, message, path):
