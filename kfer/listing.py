@@ -10,9 +10,10 @@ import enum
 import errno
 import logging
 import os
+import re
 import stat
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -57,6 +58,7 @@ _MOST_LINKS = 4
 # So many different endings are counted by themselves, and so many names are told of each.
 _MOST_REASONS, _NUM_TOLD = 12, 3
 _LONGEST_ENDING = 8
+_log = logging.getLogger(__name__)
 
 
 class Reason(enum.Enum):
@@ -137,7 +139,7 @@ class LeftOut:
     def content(self) -> list[dict[str, object]]:
         """What a report shows: of each reason "reason", "count" and "names", the first of them."""
         return [
-            {"reason": _words(reason, ending), "count": each.count, "names": each.names[:_NUM_TOLD]}
+            {"reason": in_words(reason, ending), "count": each.count, "names": each.names[:_NUM_TOLD]}
             for (reason, ending), each in self._omitted.items()
         ]
 
@@ -147,7 +149,7 @@ class LeftOut:
         for (reason, ending), each in self._omitted.items():
             told = ", ".join(each.names[:_NUM_TOLD])
             more = f" and {each.count - _NUM_TOLD:,} more" if each.count > _NUM_TOLD else ""
-            parts.append(f"{each.count:,} {_words(reason, ending)} ({told}{more})")
+            parts.append(f"{each.count:,} {in_words(reason, ending)} ({told}{more})")
         return ", ".join(parts)
 
     def log(self, log: logging.Logger, place: object) -> None:
@@ -287,6 +289,59 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def in_words(reason: Reason, ending: str) -> str:
+    """What a `LeftOut` says of a reason and an ending."""
+    if reason == Reason.UNREAD_FORMAT and ending:
+        return f"{ending}, a format that is not read"
+    return ending or reason.value
+
+
+def depth(name: str) -> int:
+    """In how many folders within the listed one a file lies."""
+    return name.count("/")
+
+
+def check_depth(names: Sequence[str], place: object, advice: str) -> None:
+    """Checks that all files lie equally deep: else folders are taken for people who are none.
+
+    Args:
+        names: The files' paths, with forward slashes.
+        place: The folder or archive.
+        advice: What is expected; ends the message.
+
+    Raises:
+        ValueError: They do not; the message has an example of each depth.
+    """
+    if names:
+        least, most = min(names, key=depth), max(names, key=depth)
+        if depth(least) < depth(most):
+            raise ValueError(
+                f"{place} has {printable(least)} and {printable(most)}, which do not lie equally deep: "
+                f"folders within a label's or a person's are not read. {advice}"
+            )
+
+
+def warn_of_alike(names: Iterable[str], what: str, place: object) -> None:
+    """Logs a warning for names that people take for one: "Ann" and "ann ", "7" and "7.0".
+
+    Args:
+        names: Different ones, in Unicode's composed form.
+        what: What they are the names of, in the plural.
+        place: Where they come from.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(_looks(name), name)
+        if other != name:
+            _log.warning(
+                "%s has the %s %r and %r: rename one of them if both are the same",
+                place,
+                what,
+                other,
+                name,
+            )
+
+
 class _Level(NamedTuple):
     """A folder that is being listed."""
 
@@ -334,7 +389,7 @@ def _status(path: str, name: str, left_out: LeftOut) -> os.stat_result | None:
     return None
 
 
-def _words(reason: Reason, ending: str) -> str:
-    if reason == Reason.UNREAD_FORMAT and ending:
-        return f"{ending}, a format that is not read"
-    return ending or reason.value
+def _looks(name: str) -> str:
+    text = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc"))
+    return re.sub(r"[\s_]+", " ", visible).strip().removesuffix(".0")

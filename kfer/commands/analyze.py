@@ -1,6 +1,7 @@
 """Finds the faces in pictures and says what they express.
 
-The exit code is 0 where every picture could be read, with faces or without, else 2.
+The exit code is 0 where every picture could be read, with faces or without, else 2. Of a folder, files
+whose names do not end as those of pictures that are read are left out, and named on stderr.
 """
 
 import argparse
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from kfer import listing
 from kfer.commands import ERROR, YES, options, print_json, print_table
 from kfer.inference import images
 from kfer.inference.analyzer import Face
 from kfer.inference.drawing import annotation, draw, save
+from kfer.listing import LeftOut
 
 _BATCH = 16
 
@@ -79,10 +82,19 @@ def run(parsed: argparse.Namespace) -> int:
 def _pictures(given: Sequence[Path]) -> Iterator[Path]:
     """Files as they are; of folders, what has the ending of a picture."""
     for path in given:
-        if path.is_dir():
-            yield from sorted(filter(images.is_picture, path.rglob("*")))
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        left_out, found = LeftOut(), False
+        for name in listing.pictures(path, left_out):
+            found = True
+            yield path / name
+        if not found:
+            raise FileNotFoundError(
+                f"there is no picture in {path}" + (f"; left out: {left_out}" if left_out.count else "")
+            )
+        if left_out.count:
+            print(f"kfer analyze: left out of {path}: {left_out}", file=sys.stderr)
 
 
 def _places(paths: Sequence[Path], target: Path | None) -> dict[Path, Path]:

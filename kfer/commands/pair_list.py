@@ -1,17 +1,19 @@
 """Pairs of pictures that a user has, and whether they show one person."""
 
-import csv
+import unicodedata
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kfer.inference.images import is_picture
+from kfer import listing, tables
+from kfer.listing import LeftOut
 from kfer.pairs import make_pairs
 
 _COLUMNS = ("first", "second", "same")
-_ANSWERS = {"1": True, "true": True, "yes": True, "same": True}
-_ANSWERS |= {"0": False, "false": False, "no": False, "different": False}
+_ANSWERS = {"1": True, "1.0": True, "1,0": True, "true": True, "yes": True, "same": True}
+_ANSWERS |= {"0": False, "0.0": False, "0,0": False, "false": False, "no": False, "different": False}
 _LAYOUT = (
     "Pairs are a CSV with the columns first, second (pictures, relative to it) and same (1 or 0); a list "
     "in LFW's format with --images; or a folder with a folder of pictures a person"
@@ -59,20 +61,36 @@ def read_pairs(source: Path, pictures: Path | None, max_pairs: int, seed: int) -
 
 
 def _of_csv(source: Path, pictures: Path) -> list[PicturePair]:
-    with source.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
-            raise ValueError(f"{source} has the columns {reader.fieldnames or []}. {_LAYOUT}")
-        pairs = []
-        for row in reader:
-            answer = (row["same"] or "").strip().lower()
-            if answer not in _ANSWERS:
-                raise ValueError(
-                    f"{source}, line {reader.line_num}: same must be 1 or 0; got {row['same']!r}"
-                )
-            first, second = (pictures / (row[name] or "") for name in ("first", "second"))
-            pairs.append(PicturePair(first, second, _ANSWERS[answer]))
-    return pairs
+    found: dict[frozenset[Path], tuple[PicturePair, int]] = {}
+    again = 0
+    for row in tables.rows(source, _COLUMNS, advice=_LAYOUT):
+        place, answer = f"{source}, line {row.line}", row.cells["same"].lower()
+        if answer not in _ANSWERS:
+            raise ValueError(f"{place}: same must be 1 or 0; got {tables.told(row.cells['same'])}")
+        for name in ("first", "second"):
+            if not row.cells[name]:
+                raise ValueError(f"{place}: it has no {name} picture")
+        first, second = (_place_of(pictures, row.cells[name]) for name in ("first", "second"))
+        pair = PicturePair(first, second, _ANSWERS[answer])
+        known, line = found.setdefault(frozenset((first, second)), (pair, row.line))
+        if known.same != pair.same:
+            raise ValueError(
+                f"{source} says of {row.cells['first']} and {row.cells['second']} that they are the same "
+                f"and that they are not, in lines {line} and {row.line}"
+            )
+        again += line != row.line
+    if again:
+        warnings.warn(f"{source} has {again} pairs more than once; each counts once", stacklevel=1)
+    if not found:
+        raise ValueError(f"{source} has no pairs. {_LAYOUT}")
+    return [pair for pair, _ in found.values()]
+
+
+def _place_of(pictures: Path, named: str) -> Path:
+    """The picture that a cell names, whose file may have another Unicode form, and no backslashes."""
+    forms = [named, named.replace("\\", "/")]
+    forms += [unicodedata.normalize("NFD", form) for form in forms]
+    return next((pictures / form for form in forms if (pictures / form).exists()), pictures / named)
 
 
 def _of_list(source: Path, pictures: Path) -> list[PicturePair]:
@@ -95,11 +113,20 @@ def _with_ending(path: Path) -> Path:
 
 
 def _of_people(folder: Path, max_pairs: int, seed: int) -> list[PicturePair]:
-    paths = sorted(filter(is_picture, folder.glob("*/*")))
-    if not paths:
-        raise FileNotFoundError(f"there is no picture in the folders of {folder}. {_LAYOUT}")
-    people = {name: number for number, name in enumerate(sorted({path.parent for path in paths}))}
-    identities = np.array([people[path.parent] for path in paths])
+    left_out = LeftOut()
+    names = list(listing.pictures(folder, left_out))
+    said = f"left out of {folder}: {left_out}" if left_out.count else ""
+    if not names:
+        raise FileNotFoundError(f"there is no picture in the folders of {folder}. {said} {_LAYOUT}")
+    listing.check_depth(names, folder, _LAYOUT)
+    if listing.depth(names[0]) != 1:
+        raise ValueError(f"{folder} has {names[0]}, which lies in no person's folder. {_LAYOUT}")
+    if said:
+        warnings.warn(said, stacklevel=1)
+    paths = [folder / name for name in names]
+    person_of = [listing.composed(path.parent.name) for path in paths]
+    people = {name: number for number, name in enumerate(sorted(set(person_of)))}
+    identities = np.array([people[person] for person in person_of])
     return [
         PicturePair(paths[a], paths[b], bool(same))
         for a, b, same in zip(*make_pairs(identities, max_pairs, seed), strict=True)

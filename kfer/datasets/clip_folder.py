@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from kfer import spec, tables
+from kfer import listing, spec, tables
 from kfer.datasets import archives, clips, label_table, layout, naming
 from kfer.listing import LeftOut, Reason
 from kfer.media import frames
@@ -126,13 +126,13 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         left_out.log(_log, self._path)
         if spec.IDENTITY in self.info.features:
             people = {row[spec.IDENTITY] for row in rows.values() if row[spec.IDENTITY]}
-            naming.warn_of_alike(sorted(people), "people", self._path)
+            listing.warn_of_alike(sorted(people), "people", self._path)
             self.info.features[spec.IDENTITY].names = sorted(people)
         sounds = {name.lower(): name for name in files if name.lower().endswith(".wav")}
         takes = {name: self._take(name, row, sounds) for name, row in rows.items()}
         clips.check_sounds(takes.values(), self._settings, "<recording>.wav beside it")
         splits = clips.split(takes.values(), lambda take: rows[take.filename]["split"])
-        naming.warn_of_alike(sorted(splits), "splits", self._path)
+        listing.warn_of_alike(sorted(splits), "splits", self._path)
         return {split: self._generate_examples(own) for split, own in sorted(splits.items())}
 
     def _generate_examples(self, takes: list[clips.Take]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -67,7 +67,8 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
         labels = {
             name: _labels(name, source)
             for name in archives.list_files(source, _ADVICE)
-            if name.endswith(".pgm") and PurePosixPath(name).stem.split("_")[-1] not in _REDUCED_SIZES
+            if name.lower().endswith(".pgm")
+            and PurePosixPath(name).stem.split("_")[-1] not in _REDUCED_SIZES
         }
         if not labels:
             raise ValueError(f"{source} holds no PGM images. {_ADVICE}")

@@ -1,7 +1,5 @@
 """FER2013: 35,887 grey faces of 48 x 48 pixels with one of seven expressions."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,8 +8,9 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from kfer import spec
+from kfer import spec, tables
 from kfer.datasets import archives, naming
+from kfer.listing import check_depth
 
 _ADVICE = (
     "FER2013 comes from https://www.kaggle.com/datasets/msambare/fer2013: put archive.zip, or its "
@@ -142,6 +141,7 @@ def _check_names(source: Path) -> None:
         naming.check_name(folder, spec.EXPRESSIONS, f"The class folder of {name} in {source}")
         usage = parts[-1].partition("_")[0]
         naming.check_name(usage, tuple(_SPLITS), f"The first word of {name} in {source}")
+    check_depth(names, source, _ADVICE)
 
 
 def _read_images(source: Path, usage: str) -> Iterator[tuple[str, str, bytes]]:
@@ -155,16 +155,17 @@ def _read_images(source: Path, usage: str) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _read_csv(source: Path, usage: str) -> Iterator[tuple[str, str, bytes]]:
-    with source.open(newline="") as file:
-        reader = csv.DictReader(file)
-        _check_columns(source, reader, ("emotion", "pixels", "Usage"), _ADVICE)
-        for row_number, row in enumerate(reader):
-            naming.check_name(row["Usage"], tuple(_SPLITS), f"Usage in row {row_number} of {source}")
-            if row["Usage"] == usage:
-                codes = [str(code) for code in range(len(_CSV_EXPRESSIONS))]
-                naming.check_name(row["emotion"], codes, f"Emotion in row {row_number} of {source}")
-                expression = _CSV_EXPRESSIONS[int(row["emotion"])]
-                yield f"fer2013.csv/{row_number:05d}", expression, _png(row["pixels"])
+    codes = [str(code) for code in range(len(_CSV_EXPRESSIONS))]
+    rows = tables.rows(source, ("emotion", "pixels", "Usage"), advice=_ADVICE)
+    for number, row in enumerate(rows):
+        named = naming.check_name(
+            row.cells["Usage"], tuple(_SPLITS), f"Usage in line {row.line} of {source}"
+        )
+        if named == usage:
+            place = f"Emotion in line {row.line} of {source}"
+            code = naming.check_name(row.cells["emotion"], codes, place)
+            expression = _CSV_EXPRESSIONS[int(code)]
+            yield f"fer2013.csv/{number:05d}", expression, _png(row.cells["pixels"])
 
 
 def _png(pixels: str) -> bytes:
@@ -176,14 +177,6 @@ def _png(pixels: str) -> bytes:
     return cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()
 
 
-def _check_columns(source: Path, reader: csv.DictReader, columns: tuple[str, ...], advice: str) -> None:
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(
-            f"{source} has no column {', '.join(missing)}; it has {reader.fieldnames}. {advice}"
-        )
-
-
 def _read_votes(download_dir: Path, is_csv: bool) -> dict[str, np.ndarray]:
     """Each FER2013 file's FER+ votes, int64 [10] in the order of _ALL_VOTE_COLUMNS."""
     folder = download_dir / "ferplus"
@@ -191,25 +184,24 @@ def _read_votes(download_dir: Path, is_csv: bool) -> dict[str, np.ndarray]:
         folder = download_dir.parent / "ferplus"
     votes_file = archives.find(folder, ("fer2013new.csv",), _FERPLUS_ADVICE)
     by_row, by_image = [], {}
-    for row in _rows(votes_file, ("Image name", *_ALL_VOTE_COLUMNS)):
-        votes = np.array([int(row[name]) for name in _ALL_VOTE_COLUMNS])
+    for row in tables.rows(votes_file, ("Image name", *_ALL_VOTE_COLUMNS), advice=_FERPLUS_ADVICE):
+        place = f"{votes_file}, line {row.line}: the votes for"
+        votes = np.array(
+            [tables.whole_number(row.cells[name], f"{place} {name}") for name in _ALL_VOTE_COLUMNS]
+        )
+        if votes.min() < 0:
+            raise ValueError(f"{place} an expression must not be below 0; got {votes.min()}")
         by_row.append(votes)
-        by_image[row["Image name"]] = votes
+        by_image[row.cells["Image name"]] = votes
     if is_csv:
         return {f"fer2013.csv/{number:05d}": votes for number, votes in enumerate(by_row)}
     map_file = archives.find(folder, ("fer2013_to_ferplus.csv",), _FERPLUS_ADVICE)
+    rows = tables.rows(map_file, ("fer2013_path", "ferplus_image"), advice=_FERPLUS_ADVICE)
     return {
-        row["fer2013_path"]: by_image[row["ferplus_image"]]
-        for row in _rows(map_file, ("fer2013_path", "ferplus_image"))
-        if row["ferplus_image"] in by_image
+        row.cells["fer2013_path"].replace("\\", "/"): by_image[row.cells["ferplus_image"]]
+        for row in rows
+        if row.cells["ferplus_image"] in by_image
     }
-
-
-def _rows(source: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    with io.StringIO(source.read_text("utf-8-sig")) as file:
-        reader = csv.DictReader(file)
-        _check_columns(source, reader, columns, _FERPLUS_ADVICE)
-        return list(reader)
 
 
 def _reliable_votes(votes: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from kfer import spec
+from kfer import listing, spec
 from kfer.datasets import archives, label_table, layout, naming
 from kfer.listing import LeftOut, Reason
 
@@ -97,10 +97,10 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             raise ValueError(f"{self._path} holds no images that can be read. {_LAYOUT}")
         if spec.IDENTITY in self.info.features:
             people = {row[spec.IDENTITY] for row in rows.values() if row[spec.IDENTITY]}
-            naming.warn_of_alike(sorted(people), "people", self._path)
+            listing.warn_of_alike(sorted(people), "people", self._path)
             self.info.features[spec.IDENTITY].names = sorted(people)
         splits = sorted({row["split"] for row in rows.values()})
-        naming.warn_of_alike(splits, "splits", self._path)
+        listing.warn_of_alike(splits, "splits", self._path)
         return {
             split: self._generate_examples(
                 {name: row for name, row in rows.items() if row["split"] == split}

@@ -1,36 +1,16 @@
-"""Folders whose names are splits, labels or people: how deep files must lie in them."""
+"""Folders whose names are splits and labels."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kfer.listing import composed, printable
+from kfer.listing import check_depth, composed, depth, printable
 
 # Names of splits, as people call them: none of them is a person's or an expression's.
 _SPLITS = frozenset(
     ("train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation")
 )
 _SPLIT = re.compile(r"[\w-]+")
-
-
-def check_depth(names: Sequence[str], source: Path, advice: str) -> None:
-    """Checks that all files lie equally deep: else folders are taken for people who are none.
-
-    Args:
-        names: The files' paths within the source, with forward slashes.
-        source: The folder or archive.
-        advice: What is expected; ends the message.
-
-    Raises:
-        ValueError: They do not; the message has an example of each depth.
-    """
-    if names:
-        least, most = min(names, key=_depth), max(names, key=_depth)
-        if _depth(least) < _depth(most):
-            raise ValueError(
-                f"{source} has {printable(least)} and {printable(most)}, which do not lie equally deep: "
-                f"folders within a label's or a person's are not read. {advice}"
-            )
 
 
 def splits_and_labels(names: Sequence[str], source: Path, advice: str) -> dict[str, tuple[str, str]]:
@@ -47,7 +27,7 @@ def splits_and_labels(names: Sequence[str], source: Path, advice: str) -> dict[s
             than letters, digits, underscores and hyphens.
     """
     for name in names:
-        if _depth(name) < 2:
+        if depth(name) < 2:
             raise ValueError(f"{source} has {printable(name)}, outside of split and label. {advice}")
     check_depth(names, source, advice)
     parts = {name: name.split("/") for name in names}
@@ -72,7 +52,3 @@ def splits_and_labels(names: Sequence[str], source: Path, advice: str) -> dict[s
                 f"underscores and hyphens, such as train. {advice}"
             )
     return found
-
-
-def _depth(name: str) -> int:
-    return name.count("/")

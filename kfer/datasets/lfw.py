@@ -1,6 +1,5 @@
 """Labeled Faces in the Wild: 13,233 photographs of 5,749 people, and its verification pairs."""
 
-import csv
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from kfer import spec
+from kfer import spec, tables
 from kfer.datasets import archives, naming
+from kfer.listing import check_depth, composed
 
 _ADVICE = (
     "LFW is described at http://vis-www.cs.umass.edu/lfw/. The aligned lfw-deepfunneled is at "
@@ -179,7 +179,12 @@ def read_pairs(source: Path) -> list[Pair]:
     Raises:
         ValueError: A line has another form, or there are more or fewer lines than announced.
     """
-    rows = [line.split() for line in source.read_text("utf-8").splitlines() if line.strip()]
+    # Names with spaces are told apart by tabs.
+    rows = [
+        [field.strip() for field in line.split("\t" if "\t" in line else None)]
+        for line in tables.lines(source)
+        if line.strip()
+    ]
     try:
         header, *lines = rows
         num_folds, pairs_of_kind = (1, *map(int, header))[-2:]
@@ -225,12 +230,14 @@ def _split_of(person: str, test_people: set[str]) -> str:
 
 def _read_images(source: Path) -> dict[str, bytes]:
     """All images by "Name/Name_0001.jpg": about 110 MB, which spares reading the archive again."""
-    images = {}
+    images, names = {}, []
     for name, content in archives.read_files(source, archives.is_image, _ADVICE):
         parts = PurePosixPath(name).parts
         if len(parts) < 2:
             raise ValueError(f"{source} has {name}, which lies in no person's folder. {_ADVICE}")
-        images["/".join(parts[-2:])] = content
+        names.append(name)
+        images["/".join(map(composed, parts[-2:]))] = content
+    check_depth(names, source, _ADVICE)
     if not images:
         raise ValueError(f"{source} holds no images. {_ADVICE}")
     return images
@@ -241,19 +248,15 @@ def _read_legend(source: Path) -> dict[str, str | int]:
     expressions: dict[str, str | int] = {}
     if not source.exists():
         return expressions
-    with source.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"image", "emotion"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{source} has the columns {reader.fieldnames}; expected image and emotion")
-        for row in reader:
-            label = naming.check_name(
-                row["emotion"].strip().lower(),
-                tuple(_LEGEND_EXPRESSIONS),
-                f"Emotion in line {reader.line_num} of {source}",
-            )
-            expression = _LEGEND_EXPRESSIONS[label]
-            if expressions.setdefault(row["image"], expression) != expression:
-                expressions[row["image"]] = spec.MISSING_LABEL
+    for row in tables.rows(source, ("image", "emotion"), advice=_ADVICE):
+        label = naming.check_name(
+            row.cells["emotion"].lower(),
+            tuple(_LEGEND_EXPRESSIONS),
+            f"Emotion in line {row.line} of {source}",
+        )
+        expression = _LEGEND_EXPRESSIONS[label]
+        if expressions.setdefault(row.cells["image"], expression) != expression:
+            expressions[row.cells["image"]] = spec.MISSING_LABEL
     return expressions
 
 

@@ -1,14 +1,11 @@
 """Errors for names that are not among the expected ones."""
 
 import difflib
-import logging
 import re
-import unicodedata
 from collections.abc import Collection, Iterable
 
 # Of names that are wrong, so many are told.
 _NUM_LISTED = 5
-_log = logging.getLogger(__name__)
 
 
 def check_name(name: str, allowed: Collection[str], what: str) -> str:
@@ -38,33 +35,6 @@ def nearest(name: str, allowed: Collection[str]) -> str:
     """Returns the most similar of some names, or "" where none is similar."""
     near = difflib.get_close_matches(name, allowed, n=1)
     return near[0] if near else ""
-
-
-def warn_of_alike(names: Iterable[str], what: str, place: object) -> None:
-    """Logs a warning for names that people take for one: "Ann" and "ann ", "7" and "7.0".
-
-    Args:
-        names: Different ones, in Unicode's composed form.
-        what: What they are the names of, in the plural.
-        place: Where they come from.
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        other = found.setdefault(_looks(name), name)
-        if other != name:
-            _log.warning(
-                "%s has the %s %r and %r: rename one of them if both are the same",
-                place,
-                what,
-                other,
-                name,
-            )
-
-
-def _looks(name: str) -> str:
-    text = unicodedata.normalize("NFKC", name).casefold()
-    visible = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc"))
-    return re.sub(r"[\s_]+", " ", visible).strip().removesuffix(".0")
 
 
 def check_form(

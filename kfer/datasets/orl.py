@@ -46,9 +46,9 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
         source = archives.find(folder, ("att_faces.zip", "s1"), _ADVICE)
         if source.name == "s1":
             source = folder
-        names = [name for name in archives.list_files(source, _ADVICE) if name.endswith(".pgm")]
+        names = list(filter(_is_pgm, archives.list_files(source, _ADVICE)))
         for name in names:
-            if not re.search(r"(^|/)s\d+/\d+\.pgm$", name):
+            if not re.search(r"(^|/)s\d+/\d+\.pgm$", name, re.ASCII | re.IGNORECASE):
                 raise ValueError(f"{source} has {name}; expected s<person>/<number>.pgm. {_ADVICE}")
         if not names:
             raise ValueError(f"{source} holds no PGM images. {_ADVICE}")
@@ -57,7 +57,7 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
         return {spec.TRAIN: self._generate_examples(source)}
 
     def _generate_examples(self, source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name, content in archives.read_files(source, lambda name: name.endswith(".pgm"), _ADVICE):
+        for name, content in archives.read_files(source, _is_pgm, _ADVICE):
             person, number = PurePosixPath(name).parts[-2:]
             filename = f"{person}/{number}"
             yield (
@@ -68,6 +68,10 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
                     spec.FILENAME: filename,
                 },
             )
+
+
+def _is_pgm(name: str) -> bool:
+    return name.lower().endswith(".pgm")
 
 
 _CITATION = """\

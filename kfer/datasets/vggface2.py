@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import archives
+from kfer.listing import check_depth, composed
 
 _ADVICE = (
     "VGGFace2 is described at https://www.robots.ox.ac.uk/~vgg/data/vgg_face2/, which no longer "
@@ -55,7 +56,8 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
         sources = {split: _find_split(folder, split) for split in (spec.TRAIN, spec.TEST)}
         people: set[str] = set()
         for source in sources.values():
-            names = filter(archives.is_image, archives.list_files(source, _ADVICE))
+            names = list(filter(archives.is_image, archives.list_files(source, _ADVICE)))
+            check_depth(names, source, _ADVICE)
             split_people = {_person(name, source) for name in names}
             if not split_people:
                 raise ValueError(f"{source} holds no images. {_ADVICE}")
@@ -93,7 +95,7 @@ def _person(name: str, source: Path) -> str:
     parts = PurePosixPath(name).parts
     if len(parts) < 2:
         raise ValueError(f"{source} has {name}, which lies in no person's folder. {_ADVICE}")
-    return parts[-2]
+    return composed(parts[-2])
 
 
 def _read_boxes(folder: Path, split: str) -> Callable[[str], np.ndarray]:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kfer import files
+from kfer import files, listing
 from kfer.inference import alignment, detection, images
 from kfer.inference.alignment import Crop
 from kfer.inference.face import Detection
 from kfer.inference.landmarks import DenseLandmarks, check_source
+from kfer.listing import LeftOut, Reason
 
 _SETTINGS, _NOT_FOUND = "alignment.json", "not_found.csv"
 # So many pictures are handed to a process at once, and to the detector.
@@ -72,7 +73,7 @@ def align_folder(
 
     The faces keep the pictures' names and folders, as PNG. What is there already is not made again, so
     that a run that was stopped goes on. alignment.json says how they were cut, and not_found.csv, once
-    all are done, which pictures have none, and why.
+    all are done, which pictures have none, and why: those of formats that are not read are among them.
 
     Args:
         source: The folder.
@@ -89,13 +90,12 @@ def align_folder(
         raise FileNotFoundError(f"there is no folder {source}")
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target} is within {source}: its faces would be taken for pictures")
-    paths = sorted(
-        file.relative_to(source)
-        for file in source.rglob("*")
-        if file.is_file() and images.is_picture(file)
-    )
+    left_out = LeftOut(keep=None)
+    paths = list(map(Path, listing.pictures(source, left_out)))
     if not paths:
-        raise FileNotFoundError(f"there is no picture in {source}")
+        raise FileNotFoundError(
+            f"there is no picture in {source}" + (f"; left out: {left_out}" if left_out.count else "")
+        )
     _check_names(paths)
     _keep_settings(target, settings)
     for folder in {target, *(_face_of(target, path).parent for path in paths)}:
@@ -103,7 +103,12 @@ def align_folder(
     todo = [path for path in paths if not _face_of(target, path).exists()]
     for path in sorted(set(paths) - set(todo)):
         yield Outcome(path, "")
-    missing = []
+    missing = [
+        Outcome(Path(name), f"left out: {listing.in_words(reason, ending)}")
+        for name, reason, ending in left_out.named()
+        if reason not in (Reason.HIDDEN, Reason.OTHER_ENDING)
+    ]
+    yield from missing
     for outcome in _aligned(source, target, todo, settings, workers):
         if outcome.reason:
             missing.append(outcome)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kfer import listing
 from kfer.media import pictures
 from kfer.media.pictures import ImageError, ImageSource
 
@@ -61,8 +60,3 @@ def read_batches(
         if number == len(paths) or len(found) + len(reasons) >= most or pixels > _PIXELS_AT_ONCE:
             yield found, reasons
             found, reasons = {}, {}
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file's name ends as that of a picture that is read."""
-    return listing.ending_of(path.name) in listing.PICTURES

@@ -10,6 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kfer import listing
+from kfer.listing import LeftOut, Reason
+
 #: A path of a video, or the number of a camera.
 VideoSource = str | os.PathLike[str] | int
 #: A frame's number from 0, when it is shown in seconds, and its pixels, RGB uint8 `[height, width, 3]`.
@@ -167,9 +170,14 @@ class FrameFolder:
         self._folder = Path(folder)
         if not self._folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}")
-        self._paths = sorted(filter(_is_frame, self._folder.iterdir()), key=_natural)
+        names = {path.name: path for path in self._folder.iterdir() if _is_shown_file(path)}
+        left_out = LeftOut()
+        frames = listing.chosen(sorted(names), left_out, PICTURE_SUFFIXES)
+        self._paths = sorted((names[name] for name in frames), key=_natural)
         if not self._paths:
             raise VideoError(f"{folder} has no frame: expected files *{', *'.join(PICTURE_SUFFIXES)}")
+        if any(reason == Reason.UNREAD_FORMAT for _, reason, _ in left_out.named()):
+            self.warnings.append(f"left out of {folder}: {left_out}")
 
     def __iter__(self) -> Iterator[TimedFrame]:
         failed: list[str] = []
@@ -198,8 +206,8 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES)
 
 
-def _is_frame(path: Path) -> bool:
-    return is_picture(path.name) and not path.name.startswith(".") and path.is_file()
+def _is_shown_file(path: Path) -> bool:
+    return not listing.is_hidden(path.name) and path.is_file()
 
 
 def _decoded(path: Path) -> np.ndarray | None:

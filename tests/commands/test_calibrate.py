@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,11 @@ def test_pairs_in_the_format_of_lfw(user):
         ([("red/0.png", "red/1.png", "perhaps")], None, "line 2: same must be 1 or 0; got 'perhaps'"),
         ([("red/0.png", "red/9.png", "1")], None, "red/9.png, which is not there"),
         ([("red/0.png", "red/1.png", "1")], None, "1 are of one person, 0 of two"),
-        ([("red/0.png", "red/1.png")], ("a", "b"), r"has the columns ['a', 'b']. Pairs are a CSV"),
+        (
+            [("red/0.png", "red/1.png")],
+            ("a", "b"),
+            r"no column first, second, same; it has ['a', 'b']. Pairs",
+        ),
     ],
 )
 def test_pairs_that_cannot_be_used(user, capsys, rows, columns, words):
@@ -153,3 +158,71 @@ def test_thresholds_that_are_damaged_or_another_models(user):
     )
     with pytest.raises(ValueError, match="the thresholds of another model: delete it"):
         pushed.find()
+
+
+def test_hidden_folders_are_nobody_and_two_unicode_forms_one_person(user):
+    before = read_pairs(Path("people"), None, 100, 0)
+    Path("people/.ipynb_checkpoints").mkdir()
+    Image.fromarray(scene()).save("people/.ipynb_checkpoints/0-checkpoint.png")
+    assert read_pairs(Path("people"), None, 100, 0) == before
+    for form in ("NFC", "NFD"):
+        folder = Path("one") / unicodedata.normalize(form, "Jos\u00e9")
+        folder.mkdir(parents=True)
+        Image.fromarray(scene()).save(folder / "0.png")
+    Path("people/red").rename("one/red")
+    same = [pair for pair in read_pairs(Path("one"), None, 100, 0) if pair.same]
+    assert any("Jos" in str(pair.first) for pair in same)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("red/2019/1.png", "has .* and red/2019/1.png, which do not lie equally deep.*a folder of pic"),
+        ("1.png", "has 1.png and .*, which do not lie equally deep"),
+    ],
+)
+def test_folders_within_people_are_refused(user, name, words):
+    path = Path("people") / name
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(scene()).save(path)
+    with pytest.raises(ValueError, match=words):
+        read_pairs(Path("people"), None, 100, 0)
+
+
+def test_pictures_that_lie_in_no_persons_folder(user):
+    with pytest.raises(ValueError, match=r"red has 0\.png, which lies in no person's folder"):
+        read_pairs(Path("people/red"), None, 100, 0)
+
+
+def test_pairs_of_a_spreadsheet(user):
+    Path("people/Jose\u0301.png").write_bytes(b"x")
+    rows = "First;Second;Same\r\nred\\0.png;red/1.png;1,0\r\nred/0.png;Jos\u00e9.png;FALSE\r\n;;\r\n"
+    Path("people/pairs.csv").write_bytes(rows.encode("utf-16"))
+    found = read_pairs(Path("people/pairs.csv"), None, 0, 0)
+    assert [(pair.second.name, pair.same) for pair in found] == [
+        ("1.png", True),
+        ("Jose\u0301.png", False),
+    ]
+
+
+def test_pairs_that_come_twice(user):
+    write_pairs([("red/0.png", "red/1.png", 1), ("red/1.png", "red/0.png", 1)])
+    with pytest.warns(UserWarning, match="has 1 pairs more than once; each counts once"):
+        assert len(read_pairs(Path("people/pairs.csv"), None, 0, 0)) == 1
+    write_pairs([("red/0.png", "red/1.png", 1), ("red/1.png", "red/0.png", 0)])
+    with pytest.raises(ValueError, match=r"the same and that they are not, in lines 2 and 3"):
+        read_pairs(Path("people/pairs.csv"), None, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("first,second,same\n", "has no pairs"),
+        ("first,second,same\nred/0.png,,1\n", "line 2: it has no second picture"),
+        ('"first,second,same\n' + "red/0.png,red/1.png,1\n" * 10_000, "pairs.csv, line 1: the row that"),
+    ],
+)
+def test_lists_of_pairs_that_cannot_be_read(user, content, words):
+    Path("people/pairs.csv").write_text(content)
+    with pytest.raises(ValueError, match=words):
+        read_pairs(Path("people/pairs.csv"), None, 0, 0)

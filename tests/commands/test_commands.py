@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -133,11 +134,48 @@ def test_a_folder_is_all_pictures_in_it(user, capsys):
         Path(f"{name}.png").rename(f"album/day/{name}.png")
     Path("album/notes.txt").write_text("no picture, and not taken for one")
     code, said, errors = run(capsys, "analyze", "album")
-    assert (code, errors) == (0, "")
+    assert (code, errors) == (0, "kfer analyze: left out of album: 1 .txt (notes.txt)\n")
     assert [line.split()[0] for line in said.splitlines()[1:]] == [
         "album/day/green.png",
         "album/day/red.png",
     ]
+
+
+def test_hidden_files_of_a_folder_are_passed_over_and_links_followed(user, capsys):
+    Path("album/.thumbnails").mkdir(parents=True)
+    Path("disk").mkdir()
+    Path("red.png").rename("album/red.PNG")
+    Path("green.png").rename("disk/green.png")
+    Path("album/._red.png").write_bytes(b"no picture")
+    Path("album/.thumbnails/red.png").write_bytes(b"no picture")
+    Path("album/linked").symlink_to("../disk")
+    code, said, errors = run(capsys, "analyze", "album")
+    assert (code, errors) == (0, "")
+    found = [line.split()[0] for line in said.splitlines()[1:]]
+    assert found == ["album/linked/green.png", "album/red.PNG"]
+
+
+def test_pictures_of_a_folder_that_are_not_read_are_named(user, capsys):
+    Path("album").mkdir()
+    Path("red.png").rename("album/red.png")
+    Path("album/IMG_1.HEIC").write_bytes(b"x")
+    Path("album/gone.png").symlink_to("nowhere.png")
+    os.mkfifo("album/pipe.png")
+    code, said, errors = run(capsys, "analyze", "album", "--json")
+    assert code == 0 and len(json.loads(said)["images"]) == 1
+    assert errors == (
+        "kfer analyze: left out of album: 1 .heic, a format that is not read (IMG_1.HEIC), "
+        "1 broken link (gone.png), 1 pipe, socket or device (pipe.png)\n"
+    )
+
+
+def test_a_folder_without_pictures_is_an_error(user, capsys):
+    Path("album/.hidden").mkdir(parents=True)
+    Path("album/.hidden/1.png").write_bytes(b"x")
+    assert run(capsys, "analyze", "album") == (2, "", "kfer analyze: there is no picture in album\n")
+    Path("album/1.heic").write_bytes(b"x")
+    code, _, errors = run(capsys, "analyze", "red.png", "album")
+    assert code == 2 and "no picture in album; left out: 1 hidden (.hidden), 1 .heic, a format" in errors
 
 
 @pytest.mark.parametrize(
@@ -313,6 +351,18 @@ def test_faces_of_a_folder_are_aligned(user, capsys):
     assert Path("faces/Ada/red.png").exists() and Path("faces/Bo/green.png").stat().st_mtime_ns == kept
     code, _, errors = run(capsys, "align", *arguments[:-1], "0.2")
     assert code == 2 and "the faces in faces were cut with another crop: take another folder" in errors
+
+
+def test_pictures_that_are_not_read_are_among_those_without_a_face(user, capsys):
+    Path("raw/.thumbnails").mkdir(parents=True)
+    Path("red.png").rename("raw/red.png")
+    for name in (".thumbnails/red.png", "IMG_1.HEIC", "notes.txt"):
+        (Path("raw") / name).write_bytes(b"x")
+    code, said, _ = run(capsys, "align", "raw", "faces", "--workers", "1")
+    assert (code, said) == (0, "1 face in faces; 1 picture without: not_found.csv\n")
+    rows = Path("faces/not_found.csv").read_text().splitlines()
+    assert rows[1:] == ['IMG_1.HEIC,"left out: .heic, a format that is not read"']
+    assert not Path("faces/.thumbnails").exists()
 
 
 def test_faces_of_a_folder_are_aligned_by_dense_landmarks(user, capsys, monkeypatch):

@@ -212,7 +212,7 @@ def test_unknown_expression_in_the_legend(tmp_path):
 
 def test_legend_without_its_columns(tmp_path):
     (write_all(tmp_path) / "expression_legend.csv").write_text("file,label\na.jpg,anger\n")
-    with pytest.raises(ValueError, match=r"columns \['file', 'label'\]; expected image and emotion"):
+    with pytest.raises(ValueError, match=r"no column image, emotion; it has \['file', 'label'\]"):
         prepared(tmp_path)
 
 
