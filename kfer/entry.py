@@ -67,6 +67,10 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({_line(error) or 'MemoryError'})"
     message = _line(error)
+    from kfer.writing import DiskFullError, is_disk_full  # late, for what ends well
+
+    if is_disk_full(error) and not isinstance(error, DiskFullError):
+        return f"the disk is full ({message})" if "disk is full" not in message else message
     if message and (isinstance(error, _EXPECTED) or _is_ours(error)):
         return message
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -82,6 +82,21 @@ def test_no_exception_is_an_answer(error: BaseException, code: int, line: str, c
     assert said.err.count("\n") == 1 and len(said.err) < 2100 and not said.out
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "a/b"),
+        OpError("RESOURCE_EXHAUSTED: a/b; No space left on device"),
+        RuntimeError("database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_named_whatever_the_error(error: BaseException, capsys):
+    assert entry.run("kfer toy", raising(error)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(("kfer toy: the disk is full (", "kfer toy: database or disk is full"))
+    assert "disk is full" in said and said.count("\n") == 1
+
+
 def test_the_signal_that_ended_it_is_its_exit_code(capsys):
     assert entry.run("kfer toy", raising(SystemExit(128 + signal.SIGTERM))) == 128 + signal.SIGTERM
     assert not capsys.readouterr().err

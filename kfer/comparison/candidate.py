@@ -10,7 +10,7 @@ import numpy as np
 from kfer import datasets, evaluation, input_pipeline, models, spec, training
 from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import write_json
+from kfer.files import told_if_full, write_json
 from kfer.settings import EvaluationSettings, labels_of
 
 #: What epochs are compared by.
@@ -69,7 +69,8 @@ def run(settings: ComparisonSettings, name: str, seed: int, data_dir: str, outpu
         runs.check_settings(folder, settings, name, seed)
         if not runs.is_finished(folder):
             try:
-                _train(settings, name, seed, load_examples(settings, data_dir, output_dir), folder)
+                with told_if_full(folder):
+                    _train(settings, name, seed, load_examples(settings, data_dir, output_dir), folder)
             except Exception as error:
                 runs.note_failure(folder, f"{type(error).__name__}: {error}")
                 raise

@@ -365,6 +365,19 @@ def test_pictures_that_are_not_read_are_among_those_without_a_face(user, capsys)
     assert not Path("faces/.thumbnails").exists()
 
 
+def test_one_picture_whose_face_cannot_be_written_does_not_stop_the_others(user, capsys):
+    for name in ("red", "green"):
+        Path(f"raw/{name}").mkdir(parents=True)
+        Path(f"{name}.png").rename(f"raw/{name}/=1 {name}.png")
+    Path("faces").mkdir()
+    Path("faces/red").write_text("no folder")
+    code, said, _ = run(capsys, "align", "raw", "faces", "--workers", "1")
+    assert (code, said) == (0, "1 face in faces; 1 picture without: not_found.csv\n")
+    with Path("faces/not_found.csv").open() as file:
+        ((_, _), (picture, reason)) = csv.reader(file)
+    assert picture == "red/=1 red.png" and reason.startswith("the face cannot be written: [Errno")
+
+
 def test_faces_of_a_folder_are_aligned_by_dense_landmarks(user, capsys, monkeypatch):
     from kfer.datasets import drawing
     from kfer.inference.detection import whole

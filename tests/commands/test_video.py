@@ -50,6 +50,32 @@ def test_a_video_is_told_written_and_drawn(user, capsys):
     assert not list(user.glob(".kfer-*"))
 
 
+class Unwritten:
+    """OpenCV's writer on a disk that is full: it says nothing."""
+
+    fourcc = cv2.VideoWriter.fourcc
+
+    def __init__(self, path: str, *_: object) -> None:
+        Path(path).write_bytes(b"half")
+
+    def isOpened(self) -> bool:
+        return True
+
+    def write(self, picture: np.ndarray) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_video_that_is_not_written_whole_is_an_error(user, monkeypatch, capsys):
+    monkeypatch.setattr(cv2, "VideoWriter", Unwritten)
+    outputs = ["--json", "out.jsonl", "--draw", "out.mp4"]
+    assert commands.run("video", ["red.avi", *outputs]) == 2
+    assert "kfer video: out.mp4 cannot be written: 0 of 12 frames were\n" in capsys.readouterr().err
+    assert not list(user.glob("out.*")) + list(user.glob(".kfer-*"))
+
+
 def test_glimpses_are_counted_and_kept_in_the_files(user, capsys):
     words = "left out, seen for less than half a second or never well enough (--json and --csv have them)"
     assert commands.run("video", ["brief.avi", "--json", "out.jsonl", "--detect-every", "1"]) == 0

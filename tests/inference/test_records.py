@@ -170,3 +170,11 @@ def test_what_is_brief_or_never_clear_is_a_glimpse():
 
 def test_a_summary_of_nothing():
     assert Summary().tracks == []
+
+
+def test_names_that_spreadsheets_would_run_are_texts(tmp_path):
+    with Table(tmp_path / "a.csv") as records:
+        records.write(frame(0, tracked(name="=1+1"), tracked(name="Ada")))
+    (heading, first, second) = (tmp_path / "a.csv").read_text().splitlines()
+    assert heading.split(",")[-2] == "name"
+    assert [row.split(",")[-2] for row in (first, second)] == ["'=1+1", "Ada"]
