@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 
 from kfer import console
+from kfer.writing import is_disk_full
 
 #: What scripts can rely on: what was asked is so, is not so, could not be found out.
 YES, NO, ERROR = 0, 1, 2
@@ -67,11 +68,10 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({_line(error) or 'MemoryError'})"
     message = _line(error)
-    from kfer.writing import DiskFullError, is_disk_full  # late, for what ends well
-
-    if is_disk_full(error) and not isinstance(error, DiskFullError):
-        return f"the disk is full ({message})" if "disk is full" not in message else message
-    if message and (isinstance(error, _EXPECTED) or _is_ours(error)):
+    in_our_words = isinstance(error, _EXPECTED) or _is_ours(error)
+    if message and (not in_our_words or message.startswith("[Errno")) and is_disk_full(error):
+        return f"the disk is full ({message})"
+    if message and in_our_words:
         return message
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return f"{named} ({DEBUG}=1 prints the traceback)"

@@ -28,6 +28,7 @@ _swept: set[Path] = set()
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What is wrong then is a value, whatever room there is.
 _OTHER_REASONS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_IN_WORDS = re.compile(rf"{os.strerror(errno.ENOSPC)}|disk is full|\d requested and \d+ written")
 # Bytes free on a disk that is as good as full.
 _NO_ROOM = 16_384
 
@@ -209,10 +210,9 @@ def is_disk_full(error: BaseException | None, path: Path | None = None) -> bool:
     while error is not None:
         if getattr(error, "errno", None) in _FULL:
             return True
-        if re.search(
-            rf"{os.strerror(errno.ENOSPC)}|disk is full|\d requested and \d+ written", str(error)
-        ):
-            return True
+        with contextlib.suppress(Exception):  # some messages cannot be made
+            if _IN_WORDS.search(str(error)):
+                return True
         error = error.__cause__ or error.__context__
     return False
 
