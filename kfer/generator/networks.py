@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from kfer import forks
+
 _SIGNATURE = "serving_default"
 _NOISE, _IMAGES = "noise", "images"
 # Images a call of a SavedModel: more are no quicker, and the last call of a few draws no fewer.
 _BATCH_SIZE = 16
 
 
-class Network(abc.ABC):
+class Network(forks.OfOneProcess, abc.ABC):
     """A loaded generator.
 
     Attributes:
@@ -64,6 +66,7 @@ def open_network(path: Path) -> Network:
 
 class _SavedModel(Network):
     def __init__(self, path: Path) -> None:
+        forks.check_tensorflow()
         import tensorflow as tf
 
         try:
@@ -80,6 +83,7 @@ class _SavedModel(Network):
         )
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        self.check_process()
         count = len(inputs[_NOISE])
         drawn = []
         for start in range(0, count, _BATCH_SIZE):
@@ -110,6 +114,7 @@ class _TFLite(Network):
         )
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        self.check_process()
         drawn = [
             self._draw(**{name: rows[index : index + 1] for name, rows in inputs.items()})[_IMAGES]
             for index in range(len(inputs[_NOISE]))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kfer import spec
+from kfer import forks, spec
 from kfer.inference import alignment, detection, images, pushed, quality, runtime
 from kfer.inference.alignment import Crop
 from kfer.inference.face import Detection
@@ -94,7 +94,7 @@ class Verification:
         return self.similarity >= self.threshold.similarity
 
 
-class FaceAnalyzer:
+class FaceAnalyzer(forks.OfItsFirstUser):
     """Finds faces in pictures and asks a model what they show.
 
     The detector and the model are loaded when they are first needed. Several threads may use one
@@ -333,18 +333,21 @@ class FaceAnalyzer:
         )
 
     def _loaded_detector(self) -> detection.Detector:
+        self.check_process()
         with self._loading:
             if self._detector is None:
                 self._detector = detection.load(str(self._detector_name), **self._detector_settings)
             return self._detector
 
     def _loaded_dense(self) -> DenseLandmarks:
+        self.check_process()
         with self._loading:
             if self._dense is None:
                 self._dense = DenseLandmarks()
             return self._dense
 
     def _loaded_runner(self) -> runtime.Runner:
+        self.check_process()
         with self._loading:
             if self._runner is None:
                 load = load_stream if self.model.clip_frames else runtime.load

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kfer import forks
 from kfer.inference.alignment import SIZE, Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.gradcam import GradCAM
@@ -57,7 +58,7 @@ class Explanation:
         return {name: float(mass[place].sum()) / whole for name, place in _parts(self.crop).items()}
 
 
-class Explainer:
+class Explainer(forks.OfItsFirstUser):
     """Says where in a face an analyzer's model sees an expression.
 
     What a method needs is loaded when it is first asked for. Several threads may use one.
@@ -105,6 +106,7 @@ class Explainer:
         return Explanation(found, expression, probability, method, self.analyzer.crop)
 
     def _loaded_gradcam(self) -> GradCAM:
+        self.check_process()
         with self._loading:
             if self._gradcam is None:
                 model = self.analyzer.model

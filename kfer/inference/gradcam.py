@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from kfer import spec
+from kfer import forks, spec
 from kfer.inference import proof, runtime
 from kfer.inference.alignment import SIZE
 
@@ -27,7 +27,7 @@ _OF_SHAPES = ("int32", "int64")
 _SIDES = (4, 2)
 
 
-class GradCAM:
+class GradCAM(forks.OfOneProcess):
     """A SavedModel with its gradients: called with a face and a class, it returns the class's map.
 
     The feature map is the last one of at least 4 rows and columns: of networks for 224 pixels the last of
@@ -49,6 +49,7 @@ class GradCAM:
                 f"Grad-CAM needs the gradients of a SavedModel (--variant saved_model); got {path}. The "
                 "occlusion map works with every export"
             )
+        forks.check_tensorflow()
         import tensorflow as tf
 
         runtime.check_kind(path)
@@ -88,6 +89,7 @@ class GradCAM:
         Returns:
             float32 `[112, 112]` in [0, 1], 1 at its largest; all 0 where nothing raises it.
         """
+        self.check_process()
         found = self._weighted(self._to_tensor(face[np.newaxis]), self._to_tensor(index)).numpy()[0]
         scaled = cv2.resize(found, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
         largest = scaled.max()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from kfer import forks
 from kfer.inference import alignment, mediapipe
 from kfer.inference.face import Detection
 
@@ -50,7 +51,7 @@ class DenseFace:
     score: float
 
 
-class DenseLandmarks:
+class DenseLandmarks(forks.OfOneProcess):
     """Finds the dense landmarks of faces. Several threads may use one.
 
     Raises:
@@ -74,6 +75,7 @@ class DenseLandmarks:
             image: RGB uint8 `[height, width, 3]`.
             face: Where it is; one without landmarks is the whole picture, upright.
         """
+        self.check_process()
         matrix = self._to_square(image, face)
         square = cv2.warpAffine(
             image,

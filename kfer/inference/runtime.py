@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kfer import spec
+from kfer import forks, spec
 from kfer.documents.models import ModelDescription
 from kfer.files import DamagedError
 from kfer.inference import proof
@@ -23,7 +23,7 @@ _BATCH_SIZE = 64
 _INT8_PIXEL = 128
 
 
-class Runner(abc.ABC):
+class Runner(forks.OfOneProcess, abc.ABC):
     """A loaded model: called with images, it returns what they show.
 
     Attributes:
@@ -51,7 +51,9 @@ class Runner(abc.ABC):
 
         Raises:
             ValueError: The images have another type or shape than the model takes.
+            ForkedError: This process was forked from the one that loaded the model.
         """
+        self.check_process()
         side = self.image_size or "any"
         shape = images.shape
         fits = len(shape) == 4 and shape[0] and shape[3] == 3
@@ -150,6 +152,7 @@ def load_signature(path: Path, signature: str = _SAVED_MODEL_SIGNATURE) -> tuple
     Raises:
         ValueError: It is no SavedModel that kfer exported.
     """
+    forks.check_tensorflow()
     import tensorflow as tf
 
     model = tf.saved_model.load(str(path))
@@ -163,6 +166,7 @@ def load_signature(path: Path, signature: str = _SAVED_MODEL_SIGNATURE) -> tuple
 
 class _SavedModelRunner(Runner):
     def __init__(self, path: Path) -> None:
+        forks.check_tensorflow()
         import tensorflow as tf
 
         self._model, self._signature = load_signature(path)

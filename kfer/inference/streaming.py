@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kfer import spec
+from kfer import forks, spec
 from kfer.documents.models import ModelDescription
 from kfer.inference import proof, runtime
 
@@ -65,6 +65,7 @@ class Stream(runtime.Runner):
             ValueError: The images have another type or shape than the network takes, or the state is of
                 another number of clips or of another network.
         """
+        self.check_process()
         if state.model != self.fingerprint or state.values.shape[1:] != (self.state_size,):
             raise ValueError(
                 f"expected a state of this network, [n, {self.state_size}]; got one of "
@@ -126,6 +127,7 @@ def open_checked(path: Path, described: ModelDescription | None = None) -> Strea
 
 class _SavedModelStream(Stream):
     def __init__(self, path: Path, described: ModelDescription | None) -> None:
+        forks.check_tensorflow()
         import tensorflow as tf
 
         try:

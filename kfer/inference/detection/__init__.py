@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kfer import forks
 from kfer.inference.face import Detection
 
 #: Detectors by their names: the module of each, which has a class `Detector`.
@@ -20,7 +21,7 @@ DETECTORS = ("mtcnn", "blazeface", "yunet", "none")
 _LEAST_FACE = 20.0
 
 
-class Detector(abc.ABC):
+class Detector(forks.OfOneProcess, abc.ABC):
     """Finds faces.
 
     Attributes:
@@ -50,6 +51,7 @@ class Detector(abc.ABC):
             images: RGB uint8 `[height, width, 3]` each, of any sizes; those of one size share a pass
                 where the detector can do that.
         """
+        self.check_process()
         alike: dict[tuple[int, ...], list[int]] = {}
         for index, image in enumerate(images):
             alike.setdefault(image.shape, []).append(index)

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from kfer import forks
 from kfer.inference.detection import Detector
 from kfer.inference.face import Detection
 
@@ -30,6 +31,7 @@ class MTCNN(Detector):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        forks.check_tensorflow()
         import mtcnn
 
         self._networks = mtcnn.MTCNN()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kfer import forks
 from kfer.inference.gallery import graph
 from kfer.inference.gallery.search import Ranking
 
@@ -25,7 +26,7 @@ _ALONE = 10_000
 _FEWEST, _MOST = 64, 2048
 
 
-class ApproximateIndex:
+class ApproximateIndex(forks.OfOneProcess):
     """A graph over the first templates of a gallery; later ones are searched exactly.
 
     A template's key in the graph is never used again, so that removing a person moves no other one.
@@ -85,6 +86,7 @@ class ApproximateIndex:
         Args:
             embeddings: Templates of length 1, float32 `[n, embedding_size]`.
         """
+        self.check_process()
         self._copy()
         first, row = len(self.rows), self.num_templates
         keys = np.arange(first, first + len(embeddings), dtype=np.uint64)
@@ -106,6 +108,7 @@ class ApproximateIndex:
         gone = np.zeros(len(self.rows), bool)
         gone[covered] = removed[self.rows[covered]]
         if gone.any():
+            self.check_process()
             self._copy()
             generator = np.random.default_rng()
             for key in np.flatnonzero(gone):
@@ -159,6 +162,7 @@ class ApproximateIndex:
         return ranking.is_full or least < ranking.threshold
 
     def _search(self, queries: np.ndarray, count: int) -> list[np.ndarray]:
+        self.check_process()
         with self._lock:
             matches = self._graph.search(queries, count)
         # For one query usearch's answer has another form.
