@@ -26,6 +26,7 @@ from kfer.inference.observations import Observations
 from kfer.inference.records import JsonLines, RecordedModel, Summary, Table
 from kfer.inference.tracking import TrackedFace
 from kfer.inference.video import Frame, VideoSource, analyze_video
+from kfer.media.frames import Video
 
 # Of an annotated video whose own rate is unknown.
 _FRAMES_A_SECOND = 25.0
@@ -66,10 +67,8 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    capture = cv2.VideoCapture(str(parsed.video))
-    total, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
-    return follow(parsed, parsed.video, int(total) if total > 0 else None, rate)
+    video = Video(parsed.video)
+    return follow(parsed, parsed.video, video.announced or None, video.rate)
 
 
 def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, rate: float) -> int:

@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 
 from kfer import listing
+from kfer.files import reason
 from kfer.listing import LeftOut, Reason
+from kfer.media import containers
+from kfer.media.containers import VIDEO_SUFFIXES, VideoError
 
 #: A path of a video, or the number of a camera.
 VideoSource = str | os.PathLike[str] | int
 #: A frame's number from 0, when it is shown in seconds, and its pixels, RGB uint8 `[height, width, 3]`.
 TimedFrame = tuple[int, float, np.ndarray]
 
-#: Endings of the names of videos; which codecs within are read depends on OpenCV's own FFmpeg.
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv")
 #: Endings of the names of pictures that can be frames.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 #: Frames a second where a recording does not say.
@@ -33,10 +34,6 @@ _RATE_TOLERANCE = 0.01
 _OVERTIME = 0.1
 # Announced numbers of frames are estimates in some formats: that share, and a few, missing is no loss.
 _ESTIMATE, _FEW = 0.05, 5
-
-
-class VideoError(ValueError):
-    """A video, camera or folder of frames that cannot be read; the message names it and says why."""
 
 
 class Video:
@@ -59,8 +56,8 @@ class Video:
 
         Raises:
             FileNotFoundError: There is no such file.
-            VideoError: The file is no video, or the camera does not open. While iterating: no frame can
-                be read, or the camera fails.
+            VideoError: The file is no video that `containers.opened` takes, or the camera does not open.
+                While iterating: no frame can be read, or the camera fails.
         """
         self.skipped = 0
         self.warnings: list[str] = []
@@ -69,16 +66,21 @@ class Video:
         if isinstance(source, int):
             self._name = f"camera {source}"
             self._capture = cv2.VideoCapture(source)
-            why = "it is not there, another program uses it, or this one may not"
+            if not self._capture.isOpened():
+                why = "it is not there, another program uses it, or this one may not"
+                raise VideoError(f"{self._name} does not open: {why}")
         else:
             self._name = str(source)
-            self._capture = cv2.VideoCapture(str(_checked(Path(source))))
-            why = "it is no video of a format that OpenCV reads, or its end is missing"
-        if not self._capture.isOpened():
-            raise VideoError(f"{self._name} does not open: {why}")
+            self._capture = containers.opened(Path(source))
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._announced_rate = rate if 0 < rate <= _LARGEST_RATE else USUAL_RATE
         self._measured_rate = self._announced_rate
+
+    @property
+    def announced(self) -> int:
+        """How many frames there should be, by the video's own words; 0 where that is unknown."""
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        return int(count) if not self._is_camera and math.isfinite(count) and count > 0 else 0
 
     @property
     def rate(self) -> float:
@@ -93,11 +95,16 @@ class Video:
             self._capture.release()
 
     def _read(self) -> Iterator[TimedFrame]:
-        announced = self._announced()
+        announced = self.announced
         number, failures, read, seconds, start = 0, 0, 0, -math.inf, 0.0
         first = 0, 0.0
         while failures <= self._most_failures:
-            succeeded, picture = self._capture.read()
+            try:
+                succeeded, picture = self._capture.read()
+            except (cv2.error, MemoryError) as error:
+                raise VideoError(f"{self._name} cannot be read: {reason(error)}") from error
+            if picture is not None:
+                containers.check_size(self._name, picture.shape[1], picture.shape[0])
             if not succeeded or picture is None:
                 if announced and number >= announced:
                     break
@@ -127,11 +134,6 @@ class Video:
             self.warnings.append(
                 f"{self._name} ends {missing} frames before the {announced} it announces"
             )
-
-    def _announced(self) -> int:
-        """How many frames there should be; 0 where that is unknown."""
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        return int(count) if not self._is_camera and math.isfinite(count) and count > 0 else 0
 
     def _seconds(self, number: int, announced: int, previous: float) -> float:
         """When the frame that was read is shown: later than the one before."""
@@ -221,13 +223,3 @@ def _natural(path: Path) -> tuple[list[tuple[str, int]], str]:
     """A key for sorting in which numbers count as such: "a2b" is ("a", 2), ("b", 0)."""
     found = re.findall(r"(\D*)(\d*)", path.name.lower())
     return [(text, int(digits or 0)) for text, digits in found], path.name
-
-
-def _checked(path: Path) -> Path:
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder, not a video")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no video {path}")
-    if path.is_file() and not path.stat().st_size:
-        raise VideoError(f"{path} is empty")
-    return path

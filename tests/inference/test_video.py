@@ -200,7 +200,7 @@ def test_what_is_no_video_is_said_to_be_none(analyzer, tmp_path):
     empty.touch()
     with pytest.raises(FileNotFoundError, match=r"there is no video .*none\.mp4"):
         analyze_video(tmp_path / "none.mp4", analyzer)
-    with pytest.raises(VideoError, match=r"text\.mp4 does not open: it is no video of a format"):
+    with pytest.raises(VideoError, match=r"text\.mp4 does not open: it does not begin as MP4"):
         analyze_video(str(text), analyzer)
     with pytest.raises(VideoError, match=r"empty\.mp4 is empty"):
         analyze_video(empty, analyzer)
@@ -266,6 +266,8 @@ class Broken:
             cv2.CAP_PROP_FRAME_COUNT: self._count,
             cv2.CAP_PROP_FPS: self._rate,
             cv2.CAP_PROP_POS_MSEC: time,
+            cv2.CAP_PROP_FRAME_WIDTH: 80,
+            cv2.CAP_PROP_FRAME_HEIGHT: 60,
         }[what]
 
     def release(self) -> None:
@@ -275,10 +277,10 @@ class Broken:
 @pytest.fixture
 def opened(monkeypatch, tmp_path):
     """Analyses what a broken reader gives."""
-    (tmp_path / "a.mp4").write_bytes(b"a video")
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
 
     def analyse(reader, source=None, **settings):
-        monkeypatch.setattr(video.cv2, "VideoCapture", lambda _: reader)
+        monkeypatch.setattr(video.cv2, "VideoCapture", lambda *_: reader)
         return analyze_video(tmp_path / "a.mp4" if source is None else source, fake(Framed()), **settings)
 
     return analyse

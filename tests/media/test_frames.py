@@ -44,7 +44,7 @@ def test_a_video_without_frames(tmp_path):
 
 def test_what_is_no_video(tmp_path):
     (tmp_path / "a.mp4").write_text("no video" * 100)
-    with pytest.raises(VideoError, match=r"a\.mp4 does not open: it is no video of a format"):
+    with pytest.raises(VideoError, match=r"a\.mp4 does not open: it does not begin as MP4"):
         Video(tmp_path / "a.mp4")
     with pytest.raises(FileNotFoundError, match=r"there is no video .*b\.mp4"):
         Video(tmp_path / "b.mp4")

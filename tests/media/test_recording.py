@@ -95,7 +95,7 @@ def test_numbers_are_those_of_the_recording(tmp_path):
 
 def test_what_is_neither(tmp_path):
     (tmp_path / "a.txt").write_text("text")
-    with pytest.raises(VideoError, match=r"a\.txt does not open: it is no video"):
+    with pytest.raises(VideoError, match=r"a\.txt does not open: expected a name"):
         Recording(tmp_path / "a.txt")
     with pytest.raises(FileNotFoundError, match=r"there is no video .*none"):
         Recording(tmp_path / "none")
