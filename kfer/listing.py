@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+#: What a prepared dataset's metadata call that which was left out of its source.
+LEFT_OUT = "left_out"
 # HEIC needs pillow-heif: `kfer.media.pictures` names each picture that it cannot read without.
 _READ = """
-.jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .heic .heif .hif
+.jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .pfm .heic .heif .hif
 """
 _UNREAD = """
-.avif .dib .mng .jxl .jp2 .j2k .jpx .tga .ico .icns .pcx .exr .hdr .dds .pfm .pam .qoi
+.avif .dib .mng .jxl .jp2 .j2k .jpx .tga .ico .icns .pcx .exr .hdr .dds .pam .qoi
 .sgi .rgb .dcm .fits .psd .psb .xcf .kra .svg .svgz .eps .ai .pdf .emf .wmf .raw .dng .cr2 .cr3 .crw .nef
 .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq
 """

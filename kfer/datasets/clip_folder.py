@@ -99,6 +99,7 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             homepage="https://www.tensorflow.org/datasets",
             license="The user's own.",
             citation="The user's own.",
+            metadata=tfds.core.MetadataDict(),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
@@ -124,6 +125,8 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         else:
             rows = self._folder_rows(files, left_out)
         left_out.log(_log, self._path)
+        # Kept with the prepared dataset, for the report.
+        self.info.metadata[listing.LEFT_OUT] = left_out.content()
         if spec.IDENTITY in self.info.features:
             people = {row[spec.IDENTITY] for row in rows.values() if row[spec.IDENTITY]}
             listing.warn_of_alike(sorted(people), "people", self._path)

@@ -84,6 +84,7 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             homepage="https://www.tensorflow.org/datasets",
             license="The user's own.",
             citation="The user's own.",
+            metadata=tfds.core.MetadataDict(),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
@@ -93,6 +94,8 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         images = archives.list_images(self._path, _LAYOUT, left_out, self._labels)
         rows = self._csv_rows(images, left_out) if self._labels else self._folder_rows(images)
         left_out.log(_log, self._path)
+        # Kept with the prepared dataset, for the report.
+        self.info.metadata[listing.LEFT_OUT] = left_out.content()
         if not rows:
             raise ValueError(f"{self._path} holds no images that can be read. {_LAYOUT}")
         if spec.IDENTITY in self.info.features:

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kfer import datasets, spec
+from kfer import datasets, listing, spec
 from kfer.input_pipeline import records
 from kfer.input_pipeline.decoded import Decoded, load_decoded, write_decoded
 from kfer.input_pipeline.sources import (
@@ -48,7 +48,8 @@ def write_sources(
         {"labels": {feature: {"kind", "names"}}, "sources": their datasets' names,
         with "_2" and so on where a dataset comes again, "versions": their datasets' names, configs and
         versions, "num_identities": people trained on, "num_examples": {split: count}, "num_pairs":
-        count}.
+        count, "left_out": what the sources' folders hold and datasets do not, a list of {"source",
+        "reason", "count", "names" (the first)}}.
 
     Raises:
         FileNotFoundError: If files that the user must download are missing.
@@ -84,6 +85,11 @@ def write_sources(
         "num_identities": num_identities,
         "num_examples": counts,
         "num_pairs": num_pairs,
+        listing.LEFT_OUT: [
+            {"source": name, **each}
+            for name, builder in zip(_names(data.sources), builders, strict=True)
+            for each in (builder.info.metadata or {}).get(listing.LEFT_OUT, ())
+        ],
     }
 
 

@@ -33,8 +33,9 @@ class Examples(Artifact):
 
         Returns:
             "labels" (of each feature its "kind" and "names"), "sources" (their names), "num_identities"
-            (people of the training split, whose labels come first), "num_examples" by split, and
-            "num_pairs".
+            (people of the training split, whose labels come first), "num_examples" by split,
+            "num_pairs", and "left_out" (of each reason its "source", "reason", "count" and "names", the
+            first of them).
         """
         return json.loads((self.path / "labels.json").read_text())
 

@@ -158,13 +158,13 @@ def test_hidden_files_of_a_folder_are_passed_over_and_links_followed(user, capsy
 def test_pictures_of_a_folder_that_are_not_read_are_named(user, capsys):
     Path("album").mkdir()
     Path("red.png").rename("album/red.png")
-    Path("album/IMG_1.HEIC").write_bytes(b"x")
+    Path("album/IMG_1.AVIF").write_bytes(b"x")
     Path("album/gone.png").symlink_to("nowhere.png")
     os.mkfifo("album/pipe.png")
     code, said, errors = run(capsys, "analyze", "album", "--json")
     assert code == 0 and len(json.loads(said)["images"]) == 1
     assert errors == (
-        "kfer analyze: left out of album: 1 .heic, a format that is not read (IMG_1.HEIC), "
+        "kfer analyze: left out of album: 1 .avif, a format that is not read (IMG_1.AVIF), "
         "1 broken link (gone.png), 1 pipe, socket or device (pipe.png)\n"
     )
 
@@ -173,9 +173,9 @@ def test_a_folder_without_pictures_is_an_error(user, capsys):
     Path("album/.hidden").mkdir(parents=True)
     Path("album/.hidden/1.png").write_bytes(b"x")
     assert run(capsys, "analyze", "album") == (2, "", "kfer analyze: there is no picture in album\n")
-    Path("album/1.heic").write_bytes(b"x")
+    Path("album/1.avif").write_bytes(b"x")
     code, _, errors = run(capsys, "analyze", "red.png", "album")
-    assert code == 2 and "no picture in album; left out: 1 hidden (.hidden), 1 .heic, a format" in errors
+    assert code == 2 and "no picture in album; left out: 1 hidden (.hidden), 1 .avif, a format" in errors
 
 
 @pytest.mark.parametrize(
@@ -356,12 +356,12 @@ def test_faces_of_a_folder_are_aligned(user, capsys):
 def test_pictures_that_are_not_read_are_among_those_without_a_face(user, capsys):
     Path("raw/.thumbnails").mkdir(parents=True)
     Path("red.png").rename("raw/red.png")
-    for name in (".thumbnails/red.png", "IMG_1.HEIC", "notes.txt"):
+    for name in (".thumbnails/red.png", "IMG_1.AVIF", "notes.txt"):
         (Path("raw") / name).write_bytes(b"x")
     code, said, _ = run(capsys, "align", "raw", "faces", "--workers", "1")
     assert (code, said) == (0, "1 face in faces; 1 picture without: not_found.csv\n")
     rows = Path("faces/not_found.csv").read_text().splitlines()
-    assert rows[1:] == ['IMG_1.HEIC,"left out: .heic, a format that is not read"']
+    assert rows[1:] == ['IMG_1.AVIF,"left out: .avif, a format that is not read"']
     assert not Path("faces/.thumbnails").exists()
 
 

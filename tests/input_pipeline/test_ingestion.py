@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kfer import datasets, spec
 from kfer.input_pipeline import decode_source, ingestion, records
@@ -43,6 +44,7 @@ def test_sources_are_written_as_splits_with_labels(tmp_path):
         "num_identities": 2,
         "num_examples": {"train": 5, "validation": 2, "test": 2},
         "num_pairs": 6,
+        "left_out": [],
     }
     train = list(records.iterate_examples(tmp_path / "Split-train"))
     assert [example["source"] for example in train] == [0, 0, 0, 0, 1]
@@ -50,6 +52,27 @@ def test_sources_are_written_as_splits_with_labels(tmp_path):
     test = list(records.iterate_examples(tmp_path / "Split-test"))
     assert sorted(example["identity"] for example in test) == [2, 3]
     assert records.count_records(tmp_path / "Split-pairs") == 6
+
+
+def test_what_a_folder_holds_and_the_dataset_does_not_is_among_the_facts(tmp_path):
+    for name in ("1.png", "2.png"):
+        path = tmp_path / "mine/train/happy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tf.io.encode_png(np.zeros((8, 8, 3), np.uint8)).numpy())
+    (tmp_path / "mine/train/happy/3.AVIF").write_bytes(b"x")
+    arguments = {"path": str(tmp_path / "mine"), "task": "expression"}
+    source = SourceSettings("image_folder", arguments=arguments, splits={"train": "train"})
+    for _ in range(2):  # prepared, and taken from there
+        data = DataSettings(sources=(source,))
+        facts = ingestion.write_sources(tmp_path / "out", data, LABELS, "", tmp_path / "prepared")
+        assert facts["left_out"] == [
+            {
+                "source": "image_folder",
+                "reason": ".avif, a format that is not read",
+                "count": 1,
+                "names": ["train/happy/3.AVIF"],
+            }
+        ]
 
 
 @pytest.mark.usefixtures("by_name")

@@ -94,13 +94,13 @@ def test_pictures_that_cannot_be_read_are_counted(tmp_path):
 
 def test_hidden_files_are_no_frames_and_pictures_that_are_not_read_are_told(tmp_path):
     folder = write_frames(tmp_path / "a", pictures(2))
-    for name in ("._frame_0.png", "Thumbs.db", "frame_2.heic"):
+    for name in ("._frame_0.png", "Thumbs.db", "frame_2.avif"):
         (folder / name).write_bytes(b"x")
     os.mkfifo(folder / "frame_3.png")
     frames = FrameFolder(folder)
     assert len(list(frames)) == 2
     (warning,) = frames.warnings
-    assert warning == f"left out of {folder}: 1 .heic, a format that is not read (frame_2.heic)"
+    assert warning == f"left out of {folder}: 1 .avif, a format that is not read (frame_2.avif)"
 
 
 def test_a_folder_without_frames(tmp_path):

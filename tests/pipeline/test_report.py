@@ -13,6 +13,8 @@ from toy_run import FURTHER, SIZES, make_run, settings_with, write
 
 from kfer import spec
 from kfer.pipeline import report
+from kfer.pipeline.dag import build
+from kfer.pipeline.report.page import render
 from kfer.pipeline.runner import RunResult
 from kfer.settings import PipelineSettings
 
@@ -123,6 +125,23 @@ def test_slices_are_counted_and_the_small_and_the_worst_are_marked(whole):
     value = f"{in_sunglasses['figures']['accuracy']['value']:.1%}"
     row = f'<td>sunglasses</td><td class="right">{in_sunglasses["num_examples"]}</td><td class="worst">'
     assert re.search(f'{row}\\s*<div class="said">{value} <em>worst</em>', shown)
+
+
+def test_what_sources_hold_and_datasets_do_not_is_shown(whole):
+    settings, root, result = whole
+    assert "Left out" not in Page(report.update(*whole)).text
+    examples = result.outputs["Transform"]["transformed_examples"]
+    labels = examples.labels()
+    avif = ".avif, a format that is not read"
+    row = {"source": "mine", "reason": avif, "count": 1234, "names": ["<a>"]}
+    hidden = {"source": "mine", "reason": "hidden", "count": 1, "names": [".DS_Store"]}
+    examples.write_labels(labels | {"left_out": [hidden, row]})
+    try:
+        page = render(settings, root, build(settings, root), result.outputs)
+    finally:
+        examples.write_labels(labels)
+    cells = re.search(r"<td>mine</td>.*?</tr>", page, re.DOTALL)
+    assert cells and ">1,234<" in cells[0] and "&lt;a&gt;" in cells[0] and ".DS_Store" not in page
 
 
 def test_temperatures_are_shown_with_what_they_change(whole):

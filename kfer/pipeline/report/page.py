@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import kfer
-from kfer import spec
+from kfer import listing, spec
 from kfer.files import read_csv, saved_model_bytes
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
@@ -49,6 +49,7 @@ def render(settings: PipelineSettings, root: Path, nodes: Sequence[Node], output
             verdict=_verdict(outputs),
             sample=splits["train"].sample() if "train" in splits else [],
             data=_data(splits),
+            left_out=_left_out(outputs),
             anomalies=_read(outputs, "ExampleValidator", "anomalies", "anomalies.json"),
             curves=_curves(outputs),
             trials=_trials(outputs),
@@ -88,6 +89,15 @@ def _splits(outputs: Outputs, settings: PipelineSettings) -> dict[str, Split]:
         for split in spec.SPLITS
         if (examples.split(split) / "images.npy").is_file()
     }
+
+
+def _left_out(outputs: Outputs) -> list[dict[str, Any]]:
+    """What the sources' folders hold and the datasets do not; hidden files are nothing to tell of."""
+    examples = outputs.get("Transform", {}).get("transformed_examples")
+    if not isinstance(examples, TransformedExamples):
+        return []
+    rows = examples.labels().get(listing.LEFT_OUT, [])
+    return [row for row in rows if row["reason"] != listing.Reason.HIDDEN.value]
 
 
 def _verdict(outputs: Outputs) -> dict[str, Any]:
