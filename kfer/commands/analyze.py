@@ -71,7 +71,7 @@ def run(parsed: argparse.Namespace) -> int:
             for path, faces in results
         ]
         failed = [{"image": str(path), "error": reason} for path, reason in failures.items()]
-        print_json({"model": analyzer.model.name, "images": pictures, "failures": failed})
+        print_json({**options.told_of(analyzer.model), "images": pictures, "failures": failed})
     else:
         _print(results)
     for reason in failures.values():

@@ -74,7 +74,7 @@ def run(parsed: argparse.Namespace) -> int:
     embeddings, failures = _embeddings(analyzer, pairs, parsed.strict)
     content = _measured(pairs, embeddings, parsed.false_accept_rates, parsed.seed)
     content = {
-        "model": analyzer.model.name,
+        **options.told_of(analyzer.model),
         "weights": analyzer.model.fingerprint,
         "export": analyzer.model.path.name,
         "detector": parsed.detector,

@@ -48,7 +48,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.draw is not None:
         save(draw_on_picture(picture, faces, found), parsed.draw)
     if parsed.json:
-        print_json({"model": analyzer.model.name, "faces": list(map(_described, faces, found))})
+        print_json({**options.told_of(analyzer.model), "faces": list(map(_described, faces, found))})
     elif faces:
         rows = [
             [

@@ -47,7 +47,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(
             {
-                "model": analyzer.model.name,
+                **options.told_of(analyzer.model),
                 "threshold": threshold,
                 "faces": [
                     options.described(face)

@@ -117,6 +117,14 @@ def threshold_words(threshold: Threshold) -> str:
     return f"{threshold.similarity:.3f}{known}"
 
 
+def told_of(model: Model) -> dict[str, Any]:
+    """What JSON says of the model that was asked: its name, what it knows, and what to beware of."""
+    told: dict[str, Any] = {"model": model.name}
+    if model.trained_on:
+        told["trained_on"] = dict(model.trained_on)
+    return told | ({"warning": model.warning} if model.warning else {})
+
+
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """What several faces in a picture are."""
     parser.add_argument(

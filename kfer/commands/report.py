@@ -5,7 +5,7 @@ MODEL_CARD.md beside the model has more of it: slices, limits and what the model
 
 import argparse
 
-from kfer import spec
+from kfer import knowledge, spec
 from kfer.commands import YES, options, print_json, print_table
 from kfer.commands.calibrate import print_thresholds
 from kfer.documents.models import Calibration, ModelDescription, Parity
@@ -51,6 +51,9 @@ def _print_description(described: ModelDescription) -> None:
         print(f"{task}: {', '.join(its.names) or its.kind}")
     for source, count in described.training_images.items():
         print(f"trained on {count:,} images of {described.datasets.get(source, source)}")
+    limits = knowledge.warning("it", described.kinds)
+    if limits:
+        print(limits)
     if described.figures:
         print("\nfigures on the test split")
         rows = [

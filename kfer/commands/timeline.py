@@ -67,6 +67,8 @@ def run(parsed: argparse.Namespace) -> int:
         raise ValueError("a recording is given twice: give each once")
     recordings = [observations.read(path) for path in parsed.recordings]
     episodes.check_one_model(recordings)
+    if recordings[0].model.warning:
+        print(f"kfer timeline: {recordings[0].model.warning}", file=sys.stderr)
     told = [
         each
         for recording in recordings
@@ -95,7 +97,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(
             {
-                "model": vars(recordings[0].model),
+                "model": recordings[0].model.content(),
                 "recordings": [
                     {"recording": recording.name, "seconds": _rounded(recording.seconds)}
                     for recording in recordings

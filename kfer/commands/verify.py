@@ -27,7 +27,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(
             {
-                "model": analyzer.model.name,
+                **options.told_of(analyzer.model),
                 "verified": found.verified,
                 "similarity": round(found.similarity, 6),
                 "threshold": threshold.similarity,

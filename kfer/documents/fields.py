@@ -6,9 +6,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from kfer import knowledge
+
 # Control characters, half surrogate pairs, line and paragraph separators.
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LONGEST = 1000
+_ROUNDING = 1e-3
 
 
 #: The threshold that no pair reaches may lie so far above 1.
@@ -50,6 +53,17 @@ def _all_different(names: list[str]) -> list[str]:
     return names
 
 
+def _kinds(shares: dict[str, float]) -> dict[str, float]:
+    unknown = shares.keys() - knowledge.KINDS
+    if unknown:
+        raise ValueError(
+            f"expected shares of {', '.join(knowledge.KINDS)}; got {', '.join(sorted(unknown))[:60]!r}"
+        )
+    if shares and abs(sum(shares.values()) - 1) > _ROUNDING:
+        raise ValueError(f"expected shares that add up to 1; got {sum(shares.values()):g}")
+    return shares
+
+
 #: Text of one line without control characters: a class, a person, a dataset.
 Name = Annotated[str, AfterValidator(_one_line)]
 #: One that can be the name of a file or a folder.
@@ -66,3 +80,5 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Size = Annotated[int, Field(ge=1, le=65536)]
 #: SHA-256, in hexadecimal digits.
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+#: The share of each kind of training images: see `kfer.knowledge`.
+TrainedOn = Annotated[dict[str, Share], AfterValidator(_kinds)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from kfer import spec
+from kfer import knowledge, spec
 from kfer.documents.fields import (
     Count,
     Digest,
@@ -16,6 +16,7 @@ from kfer.documents.fields import (
     Share,
     Similarity,
     Size,
+    TrainedOn,
 )
 from kfer.documents.reading import Document
 
@@ -107,7 +108,7 @@ class ModelDescription(Document):
     embedding_size: Size | None = None
     alignment: Alignment = Alignment()
     training_images: dict[Name, Count] = {}
-    trained_on: dict[Literal["photographs", "drawn", "generated"], Share] = {}
+    trained_on: TrainedOn = {}
     datasets: dict[Name, str] = {}
     verification: Verification | None = None
     metrics: dict[Name, float | None] = {}
@@ -115,6 +116,11 @@ class ModelDescription(Document):
     parity: dict[Name, Parity] = {}
     clip: Clip | None = None
     files: dict[PathWithin, PushedFile] = {}
+
+    @property
+    def kinds(self) -> dict[str, float]:
+        """The share of each kind of training images; an older kfer said only what the sources were."""
+        return self.trained_on or knowledge.trained_on(self.training_images, self.datasets)
 
     @field_validator("tasks")
     @classmethod

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kfer.documents.fields import Count, Name, Names, Share, Similarity
+from kfer.documents.fields import Count, Name, Names, Share, Similarity, TrainedOn
 from kfer.documents.reading import Document
 
 
@@ -14,6 +14,7 @@ class AskedModel(Document):
     name: Name
     fingerprint: Name
     numbers: dict[Name, Names] = {}
+    trained_on: TrainedOn = {}
 
 
 class RecordedFace(Document):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import kfer
+from kfer import knowledge
+from kfer.export.markdown import code, escaped, table, write_sections
 from kfer.export.network import output_of
 from kfer.machine import commit
 from kfer.settings import ExportSettings, TaskSettings
@@ -70,9 +72,10 @@ def write_card(
         evaluation: The Evaluator's report.
         parity: The `parity_report` of each export.
     """
-    threshold, code = evaluation.get("threshold"), commit()
+    threshold, version = evaluation.get("threshold"), commit()
     outputs = [
-        f"- `{output_of(task, its)}`: {_MEANINGS[its.kind].format(names=', '.join(its.names))}."
+        f"- {code(output_of(task, its))}: "
+        f"{_MEANINGS[its.kind].format(names=escaped(', '.join(its.names)))}."
         for task, its in tasks.items()
     ]
     if threshold:
@@ -83,17 +86,25 @@ def write_card(
             "pairs were accepted."
         )
     images = [
-        f"- {source} ({datasets[source]}): {count:,} training images."
+        f"- {escaped(f'{source} ({datasets[source]})')}: {count:,} training images."
         for source, count in sources.items()
     ]
+    shares = knowledge.trained_on(sources, datasets)
+    limits = knowledge.warning("It", shares)
+    limits = f" {escaped(limits)}." if limits else ""
     licence = settings.data_license or "not stated (export.data_license of the pipeline's settings)"
     parts = {
         f"Model card: {name}": [
             f"A network for faces of {image_size} pixels, trained, judged and exported with kfer "
-            f"{kfer.__version__}{f' (commit {code})' if code else ''}.",
+            f"{kfer.__version__}{f' (commit {version})' if version else ''}.",
         ],
         "Outputs": outputs,
-        "Data": [*images, f"\nLicence of the data: {licence}.", _CHECKERS],
+        "Data": [
+            *images,
+            f"\nThe training images were {knowledge.words(shares) or 'of unknown kinds'}.{limits}",
+            f"Licence of the data: {escaped(licence)}.",
+            _CHECKERS,
+        ],
         "Figures": table(("task", "figure", "value", "95 % interval", "on"), _figures(evaluation, tasks)),
         "Slices": table(
             ("task", "by", "slice", "figure", "value", "95 % interval", "images"), _slices(evaluation)
@@ -102,20 +113,10 @@ def write_card(
             *table(_OF_EXPORTS, _exports(parity)),
             "\nChanges are in points; a negative one is a loss.",
         ],
-        "Intended use": [settings.intended_use or _INTENDED],
+        "Intended use": [escaped(settings.intended_use) if settings.intended_use else _INTENDED],
         "Limits": [_LIMITS],
     }
     write_sections(path, parts)
-
-
-def write_sections(path: Path, sections: Mapping[str, Sequence[str]]) -> None:
-    """Writes a Markdown file: the lines of each section by its title, the first being the whole's."""
-    text = "\n\n".join(
-        f"{'#' if not index else '##'} {title}\n\n" + "\n".join(lines)
-        for index, (title, lines) in enumerate(sections.items())
-        if lines
-    )
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def figures_of(evaluation: Mapping[str, Any], tasks: Tasks) -> list[dict[str, Any]]:
@@ -190,11 +191,3 @@ def _interval(interval: Mapping[str, float | None]) -> str:
     if interval["low"] is None or interval["high"] is None:
         return ""
     return f"{interval['low']:.3f} to {interval['high']:.3f}"
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Returns the lines of a table in Markdown; none where there is no row."""
-    rows = list(rows)
-    if not rows:
-        return []
-    return [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import kfer
-from kfer import spec
+from kfer import knowledge, spec
 from kfer.export.network import output_of
 from kfer.machine import commit
 from kfer.settings.tasks import Tasks
@@ -108,6 +108,7 @@ def write_model_json(
         "alignment": dict(alignment),
         "weights": weights,
         "training_images": dict(sources),
+        "trained_on": knowledge.trained_on(sources, datasets),
         "datasets": dict(datasets),
         "verification": verification,
         "metrics": metrics,

@@ -15,8 +15,8 @@ import tensorflow as tf
 import kfer
 from kfer import spec
 from kfer.export import flatbuffer, network
-from kfer.export.card import table, write_sections
 from kfer.export.description import write_labels, write_with_files
+from kfer.export.markdown import code, escaped, table, write_sections
 from kfer.export.parity import SAVED_MODEL
 from kfer.export.tflite import converted_to_builtins
 from kfer.export.warmup import write_warmup
@@ -238,17 +238,19 @@ def _write_card(
     whose, likeness = "of nobody", _OF_NOBODY
     if spec.IDENTITY in classes:
         whose, likeness = "after people it was trained on", _OF_PEOPLE
-    code = commit()
-    told = [f"- `{condition}`: {', '.join(names)}." for condition, names in classes.items()]
+    version = commit()
+    told = [f"- {code(condition)}: {escaped(', '.join(names))}." for condition, names in classes.items()]
     sections: dict[str, Sequence[str]] = {
         f"Model card: {name}": [
             f"A generator that draws faces {whose}, {image_size} pixels high and wide, "
             f"{'grey' if channels == 1 else 'in colour'}, from {model.input[dcgan.NOISE].shape[-1]} "
             "numbers of noise and the weights of classes. Trained, measured and exported with kfer "
-            f"{kfer.__version__}{f' (commit {code})' if code else ''}.",
+            f"{kfer.__version__}{f' (commit {version})' if version else ''}.",
         ],
         "Classes": told,
-        "Data": [f"- {dataset}: {count:,} training images." for dataset, count in trained_on.items()],
+        "Data": [
+            f"- {escaped(dataset)}: {count:,} training images." for dataset, count in trained_on.items()
+        ],
         "Figures": table(("figure", "value"), _figures(measures)),
         "Exports against the Keras network": table(
             ("export", "images", "largest difference in grey levels", "mean difference"),

@@ -144,6 +144,7 @@ class FaceAnalyzer(forks.OfItsFirstUser):
         self._landmarks = landmarks
         self._dense: DenseLandmarks | None = None
         self._runner: runtime.Runner | None = None
+        self._warned = False
         self._loading, self._running = threading.Lock(), threading.Lock()
 
     @classmethod
@@ -305,6 +306,9 @@ class FaceAnalyzer(forks.OfItsFirstUser):
 
     def _ask(self, aligned: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """What the model says of each face."""
+        if not self._warned and self.model.warning:
+            self._warned = True
+            warnings.warn(self.model.warning, stacklevel=1)
         if not aligned:
             return []
         with self.running() as runner:

@@ -221,7 +221,7 @@ def read(path: Path | str) -> Recording:
                     if content.model is None:
                         raise ValueError("model is missing")
                     asked = content.model
-                    model = RecordedModel(asked.name, asked.fingerprint, asked.numbers)
+                    model = RecordedModel(asked.name, asked.fingerprint, asked.numbers, asked.trained_on)
                     observations = Observations(model)
                 _check_numbers(content, observations.model)
                 faces = [_observed_face(face) for face in content.faces]

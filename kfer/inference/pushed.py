@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kfer import spec
+from kfer import knowledge, spec
 from kfer.documents.models import ModelDescription
 from kfer.files import DamagedError
 from kfer.inference import thresholds
@@ -43,6 +43,8 @@ class Model:
             chose; the first is taken where nobody asks for another.
         crop: What of a face's surroundings its training images show.
         clip_frames: Frames of the clips that it was trained on; 0 where it takes images.
+        trained_on: The share of each kind of training images, "photographs", "drawn" or "generated";
+            empty where it is unknown.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Model:
     thresholds: tuple[Threshold, ...] = ()
     crop: Crop = field(default_factory=Crop)
     clip_frames: int = 0
+    trained_on: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -67,6 +70,11 @@ class Model:
     def saved_model(self) -> Path | None:
         """The folder of the SavedModel: itself, or what lies beside it in its version's folder."""
         return self.folder if (self.folder / _SAVED_MODEL).is_file() else None
+
+    @property
+    def warning(self) -> str | None:
+        """What must be said with its answers; None where its training images were photographs alone."""
+        return knowledge.warning(self.name, self.trained_on)
 
     @property
     def threshold(self) -> Threshold | None:
@@ -227,6 +235,7 @@ def _described(path: Path, folder: Path) -> Model:
         thresholds=(*thresholds.calibrated(folder, found.weights), *chosen),
         crop=Crop(found.alignment.margin, found.alignment.shift),
         clip_frames=found.clip.frames if found.clip else 0,
+        trained_on=found.kinds,
     )
 
 

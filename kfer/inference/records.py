@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 
 import numpy as np
 
+from kfer import knowledge
 from kfer.files import csv_cell, replacing
 from kfer.inference.analyzer import Face
 from kfer.inference.pushed import Model
@@ -116,11 +117,25 @@ class RecordedModel:
         name: What it is called: "fer2013_lfw/2".
         fingerprint: The same of every export of the same weights.
         numbers: By their names, the names of the numbers of its regression tasks.
+        trained_on: As `kfer.inference.Model` has it.
     """
 
     name: str
     fingerprint: str
     numbers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    trained_on: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str | None:
+        """As of `kfer.inference.Model`."""
+        return knowledge.warning(self.name, self.trained_on)
+
+    def content(self) -> dict[str, Any]:
+        """Returns it as JSON, with the warning where there is one."""
+        told = {"name": self.name, "fingerprint": self.fingerprint, "numbers": dict(self.numbers)}
+        if self.trained_on:
+            told["trained_on"] = dict(self.trained_on)
+        return told | ({"warning": self.warning} if self.warning else {})
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -130,7 +145,7 @@ class RecordedModel:
             for task, its in model.tasks.items()
             if its.get("kind") == "regression"
         }
-        return cls(model.name, model.fingerprint, numbers)
+        return cls(model.name, model.fingerprint, numbers, model.trained_on)
 
 
 class JsonLines(Records):
@@ -147,7 +162,7 @@ class JsonLines(Records):
 
     def __init__(self, path: Path | str, model: RecordedModel) -> None:
         super().__init__(path)
-        self._heading: dict[str, Any] = {"model": vars(model)}
+        self._heading: dict[str, Any] = {"model": model.content()}
 
     def write(self, frame: Frame) -> None:
         """Writes a line.

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kfer import spec
+from kfer import knowledge, spec
 from kfer.pipeline.runner import RunResult
 from kfer.settings import PipelineSettings
 
@@ -36,6 +36,10 @@ def summary_rows(settings: PipelineSettings, result: RunResult) -> list[tuple[st
                 f"{training['num_identities']:,} people",
             )
         )
+    described = read(result, "InfraValidator", "serving_model", "model.json")
+    limits = described and knowledge.warning("It", described.get("trained_on", {}))
+    if limits:
+        rows.append(("Beware", limits))
     evaluation = read(result, "Evaluator", "evaluation", "evaluation.json")
     if evaluation:
         rows.extend(_figures(evaluation))

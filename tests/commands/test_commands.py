@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -432,3 +433,27 @@ def test_several_processes_align_real_faces(tmp_path):
     assert "9picture" in process.stderr and "INFO" not in process.stderr
     assert len(list((tmp_path / "faces").rglob("*.png"))) == 9
     assert not list((tmp_path / "faces").rglob(".kfer-*"))
+
+
+def test_commands_say_that_a_model_has_seen_drawn_faces_alone(user, capsys):
+    # The exports are shared between tests.
+    pushed = Path("saved_models").resolve()
+    Path("saved_models").unlink()
+    shutil.copytree(pushed, "saved_models")
+    path = next(Path("saved_models").glob("*/1/model.json"))
+    described = json.loads(path.read_text())
+    described |= {"training_images": {"synthetic": 9}, "datasets": {"synthetic": "kfer_synthetic/1.1.0"}}
+    path.write_text(json.dumps(described))
+    words = "discs/1 was trained on drawn faces alone: what it says of photographs means nothing"
+    for command in (
+        ["analyze", "red.png"],
+        ["verify", "red.png", "red2.png"],
+        ["enroll", "Ada", "red.png", "--least-quality", "0", "--gallery", "own.gallery"],
+        ["identify", "red2.png", "--gallery", "own.gallery"],
+    ):
+        code, _, errors = run(capsys, *command)
+        assert (code, errors.count(f"kfer {command[0]}: {words}\n")) == (0, 1), command
+        if command[0] != "enroll":
+            content = json.loads(run(capsys, *command, "--json")[1])
+            assert (content["trained_on"], content["warning"]) == ({"drawn": 1.0}, words)
+    assert "it was trained on drawn faces alone" in run(capsys, "report")[1]

@@ -73,3 +73,42 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert "## Slices" not in text and "## Figures" not in text
     assert "not stated (export.data_license" in text
     assert "## Intended use\n\nResearch and products" in text
+
+
+def test_texts_from_outside_are_no_markup(tmp_path: Path) -> None:
+    settings = ExportSettings(
+        data_license="none<script>alert(1)</script>\n\n## Figures\n\nAll are perfect",
+        intended_use="# Mine\n<img src=x>",
+    )
+    tasks = {**TASKS, "expression": TaskSettings(names=("<b>calm</b>", "gl|ad"))}
+    path = tmp_path / "MODEL_CARD.md"
+    slices = [{**EVALUATION["slices"][0], "slice": "<i>left\n## Limits"}]
+    evaluation = {**EVALUATION, "slices": slices}
+    write_card(path, "faces", tasks, settings, 48, {"a<b": 1}, {"a<b": "[x](y)"}, evaluation, PARITY)
+    text = path.read_text()
+    assert "<script" not in text and "<img" not in text and "<b" not in text and "<i>" not in text
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Outputs",
+        "## Data",
+        "## Figures",
+        "## Slices",
+        "## Exports against the Keras network",
+        "## Intended use",
+        "## Limits",
+    ]
+    assert "none&lt;script&gt;alert(1)&lt;/script&gt; ## Figures All are perfect." in text
+
+
+def test_the_card_says_what_the_network_knows(tmp_path: Path) -> None:
+    path = tmp_path / "MODEL_CARD.md"
+    for sources, words in (
+        ({"lfw": 2}, "The training images were photographs.\n"),
+        (
+            {"synthetic": 2},
+            "The training images were drawn. It was trained on drawn faces alone: what it says of "
+            "photographs means nothing.\n",
+        ),
+    ):
+        datasets = dict(zip(sources, sources, strict=True))
+        write_card(path, "faces", TASKS, ExportSettings(), 48, sources, datasets, EVALUATION, PARITY)
+        assert words in path.read_text()

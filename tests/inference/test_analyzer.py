@@ -1,5 +1,6 @@
 """The chain from a picture to an answer, with a detector that knows where the faces are."""
 
+import dataclasses
 import threading
 import warnings
 from pathlib import Path
@@ -215,3 +216,12 @@ def test_load_finds_what_was_pushed(model, monkeypatch):
     monkeypatch.chdir(Path(model.path).parents[2].parent)
     monkeypatch.setattr(pushed, "FOLDER", Path(model.path).parents[2])
     assert FaceAnalyzer.load(model.path.parent, detector="none").model == model
+
+
+def test_a_model_of_drawn_faces_says_so_once(model):
+    analyzer = FaceAnalyzer(dataclasses.replace(model, trained_on={"drawn": 1.0}), Discs())
+    words = "discs/1 was trained on drawn faces alone: what it says of photographs means nothing"
+    with pytest.warns(UserWarning, match=words) as caught:
+        analyzer.analyze(scene())
+        analyzer.analyze(scene(("green", 100, 120, 40)))
+    assert len(caught) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import kfer
-from kfer import listing, spec
+from kfer import knowledge, listing, spec
 from kfer.files import read_csv, saved_model_bytes
 from kfer.pipeline.artifacts import Artifact, TransformedExamples
 from kfer.pipeline.component import Node
@@ -105,6 +105,7 @@ def _verdict(outputs: Outputs) -> dict[str, Any]:
     checks = _read(outputs, "Evaluator", "blessing", "checks.json")
     parity = _read(outputs, "InfraValidator", "infra_blessing", "parity.json")
     pushed = _read(outputs, "Pusher", "pushed_model", "pushed.json")
+    described = _read(outputs, "InfraValidator", "serving_model", "model.json") or {}
     reasons = [*(checks or {}).get("reasons", []), *(parity or {}).get("reasons", [])]
     if pushed and pushed["path"]:
         state, words = "good", "Blessed and pushed"
@@ -122,6 +123,7 @@ def _verdict(outputs: Outputs) -> dict[str, Any]:
         "words": words,
         "reasons": reasons,
         "path": pushed and pushed["path"],
+        "limits": knowledge.warning("It", described.get("trained_on", {})),
         "checks": (checks or {}).get("checks", []),
     }
 
