@@ -13,6 +13,7 @@ from typing import Any
 
 from kfer.json_text import parse_json
 from kfer.writing import DiskFullError as DiskFullError
+from kfer.writing import check_room as check_room
 from kfer.writing import is_disk_full as is_disk_full
 from kfer.writing import locked as locked
 from kfer.writing import new_folder as new_folder

@@ -197,6 +197,16 @@ def told_if_full(path: Path) -> Iterator[None]:
         raise DiskFullError(path if other.is_relative_to(path.parent) else other) from error
 
 
+def check_room(path: Path) -> None:
+    """Checks that a disk is not full, behind a library that does not tell (TensorFlow's event files).
+
+    Raises:
+        DiskFullError: It is.
+    """
+    if _free(path) < _NO_ROOM:
+        raise DiskFullError(path)
+
+
 def is_disk_full(error: BaseException | None, path: Path | None = None) -> bool:
     """Returns whether an error, or one that led to it, says that a disk has no room left.
 

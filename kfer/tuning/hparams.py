@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api, api_pb2, summary, summary_v2
 
-from kfer.files import replacing_folder
+from kfer.files import check_room, replacing_folder
 from kfer.search import Outcome
 from kfer.tuning.columns import Column, are_numbers, columns, text
 from kfer.tuning.results import Results
@@ -38,6 +38,7 @@ def write(results: Results, output_dir: Path) -> Path:
         for trial in results.trials:
             with _events(new / trial.trial):
                 _write_trial(results, found, trial)
+        check_room(new)
     return folder
 
 
