@@ -14,11 +14,13 @@ from typing import Any
 from kfer.json_text import parse_json
 from kfer.writing import DiskFullError as DiskFullError
 from kfer.writing import check_room as check_room
+from kfer.writing import hold as hold
 from kfer.writing import is_disk_full as is_disk_full
 from kfer.writing import locked as locked
 from kfer.writing import new_folder as new_folder
 from kfer.writing import private_folder as private_folder
 from kfer.writing import remove_leftovers as remove_leftovers
+from kfer.writing import remove_unused as remove_unused
 from kfer.writing import replacing as replacing
 from kfer.writing import replacing_folder as replacing_folder
 from kfer.writing import told_if_full as told_if_full

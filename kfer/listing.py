@@ -86,11 +86,13 @@ class File(NamedTuple):
         name: The path within the folder, with forward slashes, as it is on the disk.
         size: In bytes.
         modified_ns: When it was written last, in nanoseconds since 1970.
+        changed_ns: When the system noted its last change, likewise; no program can set it.
     """
 
     name: str
     size: int
     modified_ns: int
+    changed_ns: int
 
 
 @dataclass
@@ -199,7 +201,7 @@ def files(folder: str | os.PathLike[str], left_out: LeftOut | None = None) -> It
                 continue
             if stat.S_ISREG(status.st_mode):
                 if os.access(path, os.R_OK):
-                    yield File(name, status.st_size, status.st_mtime_ns)
+                    yield File(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
                 else:
                     left_out.add(Reason.UNREADABLE, name)
             elif stat.S_ISDIR(status.st_mode):

@@ -25,6 +25,8 @@ _NEW, _FORMER = "new", "former"
 # Entries of a folder up to which leftovers are looked for before every write; in larger ones, once.
 _FEW = 256
 _swept: set[Path] = set()
+# Open folders that this process holds, by their real paths.
+_held: dict[str, int] = {}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What is wrong then is a value, whatever room there is.
 _OTHER_REASONS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -176,6 +178,43 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(opened)
+
+
+def hold(folder: Path) -> None:
+    """Keeps `remove_unused` of other processes from removing a folder until this process ends.
+
+    Args:
+        folder: It must be there. File systems without locks have none: then nothing is removed either.
+    """
+    name = os.path.realpath(folder)
+    if fcntl is None or name in _held:
+        return
+    opened = os.open(name, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH)
+    except OSError:
+        os.close(opened)
+    else:
+        _held[name] = opened
+
+
+def remove_unused(folder: Path) -> bool:
+    """Removes a folder unless another process holds it; returns whether it is gone."""
+    opened = _held.pop(os.path.realpath(folder), None)
+    if opened is not None:
+        os.close(opened)
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    except OSError:  # another user's, or Windows
+        return False
+    try:
+        if _lock(opened):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(opened)
+    return not folder.exists()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +12,7 @@ import tensorflow_datasets as tfds
 
 from kfer import listing, spec, tables
 from kfer.datasets import archives, clips, label_table, layout, naming
+from kfer.fingerprints import Read, read
 from kfer.listing import LeftOut, Reason
 from kfer.media import frames
 
@@ -80,10 +82,19 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         self._expressions = tuple(expressions)
         self._folder_rate = folder_rate
         choices = dataclasses.astuple(self._settings), folder_rate
-        chosen = repr((str(self._path.absolute()), task, labels, self._expressions, *choices))
+        chosen = repr((os.path.realpath(self._path), task, labels, self._expressions, *choices))
         digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
         own_config = tfds.core.BuilderConfig(name=digest, description=f"Clips of {self._path}.")
         super().__init__(config=own_config, **arguments)
+
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        del download_dir
+        if not self._labels:
+            endings = (*frames.VIDEO_SUFFIXES, *listing.PICTURES, ".wav")
+            return [read(self._path, endings)]
+        # The table may name files of any ending that tell the expressions of frames.
+        return [read(self._path), read(self._path / self._labels)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         table = self._path / self._labels

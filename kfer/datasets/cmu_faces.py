@@ -8,12 +8,14 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import archives, naming, pgm
+from kfer.fingerprints import Read, read
 
 _ADVICE = (
     "CMU Face Images come from https://archive.ics.uci.edu/dataset/124/cmu+face+images: put the "
     "folder faces (faces/<user>/<user>_<pose>_<expression>_<eyes>.pgm), or faces.tar.gz, "
     "which is inside the download, into <data folder>/cmu_faces."
 )
+_SOURCES = ("faces", "faces.tar.gz", "faces.zip")
 _POSES = ("left", "right", "straight", "up")
 _EXPRESSIONS = ("angry", "happy", "neutral", "sad")
 _EYES = ("open", "sunglasses")
@@ -41,6 +43,11 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
     DEFAULT_BUILDER_CONFIG_NAME = "all"
     MANUAL_DOWNLOAD_INSTRUCTIONS = _ADVICE
 
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        return [read(folder / name, (".pgm",)) for name in _SOURCES]
+
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
@@ -63,7 +70,7 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
-        source = archives.find(folder, ("faces", "faces.tar.gz", "faces.zip"), _ADVICE)
+        source = archives.find(folder, _SOURCES, _ADVICE)
         labels = {
             name: _labels(name, source)
             for name in archives.list_files(source, _ADVICE)

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import archives, clips, naming
+from kfer.fingerprints import Read, read
 from kfer.media.frames import VIDEO_SUFFIXES
 
 _ADVICE = (
@@ -54,6 +55,14 @@ class KferCremaD(clips.RecordedClips):
     @property
     def _expressions(self) -> tuple[str, ...]:
         return tuple(_EMOTIONS.values())
+
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        wanted = {"VideoFlash": VIDEO_SUFFIXES, "AudioWAV": (".wav",)}
+        return [
+            read(folder / name, endings) for kind, endings in wanted.items() for name in _variants(kind)
+        ]
 
     def _info(self) -> tfds.core.DatasetInfo:
         own = {

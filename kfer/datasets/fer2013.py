@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from kfer import spec, tables
 from kfer.datasets import archives, naming
+from kfer.fingerprints import Read, read
 from kfer.listing import check_depth
 
 _ADVICE = (
@@ -23,6 +24,8 @@ _FERPLUS_ADVICE = (
     "<data folder>/ferplus, and, unless you use fer2013.csv, fer2013_to_ferplus.csv beside it, with "
     "columns fer2013_path (train/angry/Training_1.jpg) and ferplus_image (fer0000000.png)."
 )
+_SOURCES = ("archive.zip", "train", "fer2013.csv")
+_FERPLUS_TABLES = ("fer2013new.csv", "fer2013_to_ferplus.csv")
 _SPLITS = {"Training": spec.TRAIN, "PublicTest": spec.VALIDATION, "PrivateTest": spec.TEST}
 
 #: The order of the numbers in fer2013.csv's column "emotion".
@@ -65,6 +68,18 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
     DEFAULT_BUILDER_CONFIG_NAME = "seven_class"
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"{_ADVICE}\n{_FERPLUS_ADVICE}"
 
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        found = [read(folder / name, ()) for name in _SOURCES]
+        if (folder / "train").is_dir() and not (folder / "archive.zip").exists():
+            found.append(read(folder, archives.IMAGE_SUFFIXES))
+        if self.builder_config.name.startswith("ferplus"):
+            tables = _ferplus_folder(download_dir)
+            # The folder too: another one is taken where it is gone.
+            found += [read(tables, ()), *(read(tables / name) for name in _FERPLUS_TABLES)]
+        return found
+
     def _info(self) -> tfds.core.DatasetInfo:
         names = [
             name
@@ -93,7 +108,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
-        source = archives.find(folder, ("archive.zip", "train", "fer2013.csv"), _ADVICE)
+        source = archives.find(folder, _SOURCES, _ADVICE)
         if source.name == "train":
             source = folder
         is_csv = source.suffix == ".csv"
@@ -177,12 +192,15 @@ def _png(pixels: str) -> bytes:
     return cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()
 
 
+def _ferplus_folder(download_dir: Path) -> Path:
+    folder = download_dir / "ferplus"
+    return folder if folder.is_dir() else download_dir.parent / "ferplus"
+
+
 def _read_votes(download_dir: Path, is_csv: bool) -> dict[str, np.ndarray]:
     """Each FER2013 file's FER+ votes, int64 [10] in the order of _ALL_VOTE_COLUMNS."""
-    folder = download_dir / "ferplus"
-    if not folder.is_dir():
-        folder = download_dir.parent / "ferplus"
-    votes_file = archives.find(folder, ("fer2013new.csv",), _FERPLUS_ADVICE)
+    folder = _ferplus_folder(download_dir)
+    votes_file = archives.find(folder, _FERPLUS_TABLES[:1], _FERPLUS_ADVICE)
     by_row, by_image = [], {}
     for row in tables.rows(votes_file, ("Image name", *_ALL_VOTE_COLUMNS), advice=_FERPLUS_ADVICE):
         place = f"{votes_file}, line {row.line}: the votes for"
@@ -195,7 +213,7 @@ def _read_votes(download_dir: Path, is_csv: bool) -> dict[str, np.ndarray]:
         by_image[row.cells["Image name"]] = votes
     if is_csv:
         return {f"fer2013.csv/{number:05d}": votes for number, votes in enumerate(by_row)}
-    map_file = archives.find(folder, ("fer2013_to_ferplus.csv",), _FERPLUS_ADVICE)
+    map_file = archives.find(folder, _FERPLUS_TABLES[1:], _FERPLUS_ADVICE)
     rows = tables.rows(map_file, ("fer2013_path", "ferplus_image"), advice=_FERPLUS_ADVICE)
     return {
         row.cells["fer2013_path"].replace("\\", "/"): by_image[row.cells["ferplus_image"]]

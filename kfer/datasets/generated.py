@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from kfer import generator as generators
 from kfer import spec
+from kfer.fingerprints import Read, read
 from kfer.media import png
 
 # What the name of a folder can tell in words.
@@ -72,6 +73,13 @@ class KferGenerated(tfds.core.GeneratorBasedBuilder):
             description=f"Images that the generator {self._generator.name} drew.",
         )
         super().__init__(config=own_config, **arguments)
+
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        del download_dir
+        place = self._generator.place
+        folder = place if place.is_dir() else place.parent
+        return [read(place), read(folder / generators.FILE)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         generator = self._generator

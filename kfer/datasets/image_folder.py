@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from kfer import listing, spec
 from kfer.datasets import archives, label_table, layout, naming
+from kfer.fingerprints import Read, read
 from kfer.listing import LeftOut, Reason
 
 _log = logging.getLogger(__name__)
@@ -60,10 +62,16 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         self._task = task
         self._labels = labels
         self._expressions = tuple(expressions)
-        chosen = repr((str(self._path.absolute()), task, labels, self._expressions))
+        chosen = repr((os.path.realpath(self._path), task, labels, self._expressions))
         digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
         own_config = tfds.core.BuilderConfig(name=digest, description=f"Images of {self._path}.")
         super().__init__(config=own_config, **arguments)
+
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        del download_dir
+        table = [read(self._path / self._labels)] if self._labels else []
+        return [read(self._path, archives.IMAGE_SUFFIXES), *table]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features: dict[str, Any] = {

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from kfer import spec, tables
 from kfer.datasets import archives, naming
+from kfer.fingerprints import Read, read
 from kfer.listing import check_depth, composed
 
 _ADVICE = (
@@ -21,6 +22,7 @@ _ADVICE = (
     "lfw-funneled.tgz, lfw.tgz, or the extracted folder) and the three lists into <data folder>/lfw."
 )
 _SOURCES = ("lfw-deepfunneled", "lfw-funneled", "lfw_funneled", "lfw")
+_SOURCE_NAMES = tuple(name + suffix for name in _SOURCES for suffix in (".tgz", ""))
 _LEGEND = "expression_legend.csv"
 _VALIDATION_PERCENT = 8
 _LEGEND_EXPRESSIONS: dict[str, str | int] = {
@@ -73,6 +75,12 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
         "https://github.com/muxspace/facial_expressions, with columns image and emotion."
     )
 
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        names = [*_SOURCE_NAMES, *_PAIRS_FILES.values(), _LEGEND]
+        return [read(folder / name, archives.IMAGE_SUFFIXES) for name in names]
+
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(None, None, 3))
         if self.builder_config.name == "pairs":
@@ -103,9 +111,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
-        source = archives.find(
-            folder, [name + suffix for name in _SOURCES for suffix in (".tgz", "")], _ADVICE
-        )
+        source = archives.find(folder, _SOURCE_NAMES, _ADVICE)
         is_pairs = self.builder_config.name == "pairs"
         lists = {
             split: archives.find(folder, (filename,), _ADVICE)

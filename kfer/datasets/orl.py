@@ -9,11 +9,13 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import archives, pgm
+from kfer.fingerprints import Read, read
 
 _ADVICE = (
     "The ORL (AT&T) Database of Faces comes from https://cam-orl.co.uk/facedatabase.html: put "
     "att_faces.zip, or its extracted folders s1 to s40, into <data folder>/orl_faces."
 )
+_ARCHIVE = "att_faces.zip"
 
 
 class KferOrl(tfds.core.GeneratorBasedBuilder):
@@ -23,6 +25,12 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = _ADVICE
+
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        archive = read(folder / _ARCHIVE)
+        return [archive] if (folder / _ARCHIVE).exists() else [archive, read(folder, (".pgm",))]
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -43,7 +51,7 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
-        source = archives.find(folder, ("att_faces.zip", "s1"), _ADVICE)
+        source = archives.find(folder, (_ARCHIVE, "s1"), _ADVICE)
         if source.name == "s1":
             source = folder
         names = list(filter(_is_pgm, archives.list_files(source, _ADVICE)))

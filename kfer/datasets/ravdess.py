@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import archives, clips, naming
+from kfer.fingerprints import Read, read
 from kfer.media.frames import is_video
 
 _ADVICE = (
@@ -24,6 +25,7 @@ _FORM = (
 _FIELDS = re.compile(
     r"(0[123])-((0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4]))\.(mp4|wav)", re.IGNORECASE
 )
+_STARTS, _ENDINGS = ("actor_", "video_", "audio_"), (".mp4", ".wav")
 _SOUND_ONLY = "03"
 _CALM = "calm"
 #: In the order of their numbers, from 01.
@@ -57,6 +59,11 @@ class KferRavdess(clips.RecordedClips):
     def _expressions(self) -> tuple[str, ...]:
         has_calm = self.builder_config.name.startswith("eight_class")
         return (*spec.EXPRESSIONS, _CALM) if has_calm else spec.EXPRESSIONS
+
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        return [read(folder, (".zip", *_ENDINGS), _STARTS)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         own = {
@@ -121,8 +128,7 @@ def _places(folder: Path) -> list[clips.Place]:
     sources = [
         path
         for path in sorted(folder.iterdir())
-        if path.name.lower().startswith(("actor_", "video_", "audio_"))
-        and (path.is_dir() or path.suffix.lower() == ".zip")
+        if path.name.lower().startswith(_STARTS) and (path.is_dir() or path.suffix.lower() == ".zip")
     ]
     if not sources:
         raise FileNotFoundError(f"{folder} has no Actor_*, Video_*.zip or Audio_*.zip. {_ADVICE}")
@@ -130,7 +136,7 @@ def _places(folder: Path) -> list[clips.Place]:
         clips.Place(source, name)
         for source in sorted(sources, key=Path.is_file)
         for name in archives.list_files(source, _ADVICE)
-        if name.lower().endswith((".mp4", ".wav"))
+        if name.lower().endswith(_ENDINGS)
     ]
     naming.check_form((place.basename for place in places), _FIELDS, _FORM, folder, _ADVICE)
     return places

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from kfer import spec
 from kfer.datasets import archives
+from kfer.fingerprints import Read, read
 from kfer.listing import check_depth, composed
 
 _ADVICE = (
@@ -33,6 +34,13 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = _ADVICE
 
+    def reads(self, download_dir: Path) -> list[Read]:
+        """Returns what is read or looked for; see `kfer.datasets.preparation`."""
+        folder = archives.dataset_folder(download_dir, self.FOLDER)
+        splits = (spec.TRAIN, spec.TEST)
+        names = [name for split in splits for name in (*_source_names(split), *_box_names(split))]
+        return [read(folder / name, archives.IMAGE_SUFFIXES) for name in names]
+
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
@@ -53,7 +61,10 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
-        sources = {split: _find_split(folder, split) for split in (spec.TRAIN, spec.TEST)}
+        sources = {
+            split: archives.find(folder, _source_names(split), _ADVICE)
+            for split in (spec.TRAIN, spec.TEST)
+        }
         people: set[str] = set()
         for source in sources.values():
             names = list(filter(archives.is_image, archives.list_files(source, _ADVICE)))
@@ -85,10 +96,14 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
             )
 
 
-def _find_split(folder: Path, split: str) -> Path:
+def _source_names(split: str) -> list[str]:
     stems = (f"vggface2_{split}", split)
     names = [stem + suffix for stem in stems for suffix in (".tar.gz", ".tar", ".zip", "")]
-    return archives.find(folder, (*names, f"data/{split}"), _ADVICE)
+    return [*names, f"data/{split}"]
+
+
+def _box_names(split: str) -> list[str]:
+    return [f"loose_bb_{split}.csv", f"bb_landmark/loose_bb_{split}.csv"]
 
 
 def _person(name: str, source: Path) -> str:
@@ -100,8 +115,7 @@ def _person(name: str, source: Path) -> str:
 
 def _read_boxes(folder: Path, split: str) -> Callable[[str], np.ndarray]:
     """A function from "n000002/0001_01" to the image's box; of columns NAME_ID, X, Y, W, H."""
-    name = f"loose_bb_{split}.csv"
-    paths = [path for path in (folder / name, folder / "bb_landmark" / name) if path.exists()]
+    paths = [folder / name for name in _box_names(split) if (folder / name).exists()]
     if not paths:
         return lambda _: _NO_BOX
     columns = [("name", "S24"), ("x", "f4"), ("y", "f4"), ("width", "f4"), ("height", "f4")]

@@ -73,7 +73,7 @@ def test_everything_says_that_it_is_generated(tmp_path, grey):
     assert info.description.startswith("Generated images, no photographs")
     # The name that the card and the model.json of a network trained on it have.
     assert info.full_name == f"kfer_generated/{digest[:12]}_sad_1_seed3/1.0.0"
-    builder = datasets.builder("generated", tmp_path, generator=grey, counts={"sad": 1}, seed=3)
+    builder = prepared(tmp_path, generator=grey, counts={"sad": 1}, seed=3)
     raw = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     (example,) = tfds.as_numpy(raw)
     marks = Image.open(io.BytesIO(example["image"])).text

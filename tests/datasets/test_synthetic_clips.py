@@ -107,7 +107,7 @@ def test_other_arguments_go_to_another_folder(tmp_path, name):
 
 def test_pickled_builder_keeps_its_arguments(builder):
     copy = pickle.loads(pickle.dumps(builder))
-    assert copy.data_dir == builder.data_dir
+    assert copy.info.full_name == builder.info.full_name
     assert copy.builder_config.voice == "insufficient"
 
 
