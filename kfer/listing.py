@@ -333,17 +333,19 @@ def warn_of_alike(names: Iterable[str], what: str, place: object) -> None:
         what: What they are the names of, in the plural.
         place: Where they come from.
     """
+    for one, other in alike(names):
+        _log.warning(
+            "%s has the %s %r and %r: rename one of them if both are the same", place, what, one, other
+        )
+
+
+def alike(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yields names that people take for an earlier one, each after that one; see `warn_of_alike`."""
     found: dict[str, str] = {}
     for name in names:
         other = found.setdefault(_looks(name), name)
         if other != name:
-            _log.warning(
-                "%s has the %s %r and %r: rename one of them if both are the same",
-                place,
-                what,
-                other,
-                name,
-            )
+            yield other, name
 
 
 class _Level(NamedTuple):

@@ -4,8 +4,10 @@ A picture whose face is of a lower quality than --least-quality is refused, and 
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
+from kfer import listing
 from kfer.arguments import number
 from kfer.commands import YES, counted, options
 from kfer.console import after_the_deed
@@ -44,9 +46,13 @@ def run(parsed: argparse.Namespace) -> int:
         embeddings.append(analyzer.embedding_of(face))
     path = Path(parsed.gallery)
     with Gallery.edit(path, analyzer.model.fingerprint, len(embeddings[0])) as gallery:
+        name = checked_name(parsed.name)
+        alike = [one for one, other in listing.alike([*gallery.names, name]) if other == name]
+        if alike and name not in gallery.templates:
+            warnings.warn(f"{path} has {alike[0]!r} already; {name!r} is another person", stacklevel=1)
         for embedding in embeddings:
             gallery.enroll(parsed.name, embedding)
-        count = gallery.templates[checked_name(parsed.name)]
+        count = gallery.templates[name]
         people = len(gallery.names)
     with after_the_deed():
         print(

@@ -126,6 +126,11 @@ def _of_people(folder: Path, max_pairs: int, seed: int) -> list[PicturePair]:
     paths = [folder / name for name in names]
     person_of = [listing.composed(path.parent.name) for path in paths]
     people = {name: number for number, name in enumerate(sorted(set(person_of)))}
+    for one, other in listing.alike(people):
+        warnings.warn(
+            f"{folder} has the people {one!r} and {other!r}: rename one of them if both are the same",
+            stacklevel=1,
+        )
     identities = np.array([people[person] for person in person_of])
     return [
         PicturePair(paths[a], paths[b], bool(same))

@@ -79,7 +79,7 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         self._path = Path(path)
         self._task = task
         self._labels = labels
-        self._expressions = tuple(expressions)
+        self._expressions = tuple(map(listing.composed, expressions))
         self._folder_rate = folder_rate
         choices = dataclasses.astuple(self._settings), folder_rate
         chosen = repr((os.path.realpath(self._path), task, labels, self._expressions, *choices))
@@ -143,7 +143,8 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             listing.warn_of_alike(sorted(people), "people", self._path)
             self.info.features[spec.IDENTITY].names = sorted(people)
         sounds = {name.lower(): name for name in files if name.lower().endswith(".wav")}
-        takes = {name: self._take(name, row, sounds) for name, row in rows.items()}
+        names = label_table.Names(files, self._path)
+        takes = {name: self._take(name, row, sounds, names) for name, row in rows.items()}
         clips.check_sounds(takes.values(), self._settings, "<recording>.wav beside it")
         splits = clips.split(takes.values(), lambda take: rows[take.filename]["split"])
         listing.warn_of_alike(sorted(splits), "splits", self._path)
@@ -174,13 +175,18 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             raise ValueError(f"{self._path} holds no recordings. {_LAYOUT}")
         return rows
 
-    def _take(self, name: str, row: Mapping[str, str], sounds: Mapping[str, str]) -> clips.Take:
+    def _take(
+        self,
+        name: str,
+        row: Mapping[str, str],
+        sounds: Mapping[str, str],
+        names: label_table.Names,
+    ) -> clips.Take:
         expression = row.get(spec.EXPRESSION, "")
-        sound = row.get(spec.SOUND)
-        if sound and not (self._path / sound).is_file():
-            raise FileNotFoundError(f"{self._labels} names the sound {sound}, not in {self._path}")
+        sound = self._named(row.get(spec.SOUND, ""), "sound", name, names)
+        further = self._named(row.get(spec.FRAME_EXPRESSION, ""), "frame_expression", name, names)
         base = name if not frames.is_video(name) else PurePosixPath(name).with_suffix("").as_posix()
-        sound = sound or sounds.get(f"{base}.wav".lower())
+        sound = sound or sounds.get(f"{base}.wav".lower(), "")
         labels = {spec.EXPRESSION: expression or spec.MISSING_LABEL}
         if spec.IDENTITY in self.info.features:
             labels[spec.IDENTITY] = row[spec.IDENTITY] or spec.MISSING_LABEL
@@ -189,16 +195,21 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             clips.Place(self._path, name),
             clips.Place(self._path, sound) if sound else None,
             labels,
-            self._frame_expressions(row.get(spec.FRAME_EXPRESSION, "")),
+            self._frame_expressions(self._path / further) if further else (),
             self._folder_rate,
         )
 
-    def _frame_expressions(self, source: str) -> tuple[str, ...]:
-        if not source:
-            return ()
-        path = self._path / source
-        if not path.is_file():
-            raise FileNotFoundError(f"{self._labels} names {source}, not in {self._path}. {_LAYOUT}")
+    def _named(self, cell: str, column: str, recording: str, names: label_table.Names) -> str:
+        """The file that a cell of the table names; "" where it is empty."""
+        if not cell:
+            return ""
+        place = f"{self._path / self._labels}: the {column} of {recording}"
+        found = names.find(cell, place)
+        if found is None:
+            raise FileNotFoundError(f"{place} is {cell}, which is not in {self._path}. {_LAYOUT}")
+        return found
+
+    def _frame_expressions(self, path: Path) -> tuple[str, ...]:
         found = tuple(line.strip() for line in tables.lines(path))
         for number, name in enumerate(found, 1):
             if name:

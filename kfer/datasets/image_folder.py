@@ -61,7 +61,7 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         self._path = Path(path)
         self._task = task
         self._labels = labels
-        self._expressions = tuple(expressions)
+        self._expressions = tuple(map(listing.composed, expressions))
         chosen = repr((os.path.realpath(self._path), task, labels, self._expressions))
         digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
         own_config = tfds.core.BuilderConfig(name=digest, description=f"Images of {self._path}.")

@@ -84,7 +84,7 @@ def read(
         ValueError: It cannot be read or has no rows, a row names no file of `files`, or two rows have
             different labels for one file, or a label is unknown.
     """
-    names = _Names(files, root)
+    names = Names(files, root)
     found: dict[str, dict[str, str]] = {}
     line_of: dict[str, int] = {}
     missing: list[tuple[int, str]] = []
@@ -133,7 +133,7 @@ def _check_labels(labels: Mapping[str, str], expressions: Collection[str], place
         )
 
 
-def _not_there(source: Path, missing: list[tuple[int, str]], kind: str, names: "_Names") -> ValueError:
+def _not_there(source: Path, missing: list[tuple[int, str]], kind: str, names: "Names") -> ValueError:
     (line, first), *others = missing
     near = names.near(first)
     more = ", ".join(f"{printable(name)} in line {number}" for number, name in others[:_NUM_TOLD])
@@ -146,10 +146,11 @@ def _not_there(source: Path, missing: list[tuple[int, str]], kind: str, names: "
     )
 
 
-class _Names:
-    """Finds the file that a cell names."""
+class Names:
+    """Finds the file that a cell names: with backslashes, other capitals or another Unicode form."""
 
     def __init__(self, files: Collection[str], root: Path) -> None:
+        """Takes the files' paths relative to `root`, with forward slashes."""
         self._files = frozenset(files)
         self._root = root
         self._composed = _by(composed, files)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kfer import documents, spec
 from kfer.documents.models import GeneratorDescription, PushedFile
+from kfer.listing import is_hidden
 
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
@@ -98,7 +99,11 @@ def find(generator: Path | str | None = None, folder: Path = FOLDER) -> Path:
     Raises:
         FileNotFoundError: There is none.
     """
-    pushed = [path for path in folder.glob(f"*/*/{FILE}") if path.parent.name.isdecimal()]
+    pushed = [
+        path
+        for path in folder.glob(f"*/*/{FILE}")
+        if path.parent.name.isdecimal() and not is_hidden(path.parents[1].name)
+    ]
     if generator is None:
         if not pushed:
             raise FileNotFoundError(f"there is no generator in {folder}: {_NO_GENERATOR}")

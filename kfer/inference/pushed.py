@@ -14,6 +14,7 @@ from kfer.inference.alignment import Crop
 from kfer.inference.proof import DESCRIPTION, description
 from kfer.inference.streaming import STEP_FILE
 from kfer.inference.thresholds import Threshold
+from kfer.listing import is_hidden
 
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
@@ -171,7 +172,11 @@ def all_models(
 
 
 def _versions_of_all(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*/*") if path.name.isdecimal() and _is_version(path)]
+    return [
+        path
+        for path in folder.glob("*/*")
+        if path.name.isdecimal() and not is_hidden(path.parent.name) and _is_version(path)
+    ]
 
 
 def _is_version(path: Path) -> bool:

@@ -226,3 +226,9 @@ def test_lists_of_pairs_that_cannot_be_read(user, content, words):
     Path("people/pairs.csv").write_text(content)
     with pytest.raises(ValueError, match=words):
         read_pairs(Path("people/pairs.csv"), None, 0, 0)
+
+
+def test_people_whose_names_look_alike_are_told(user):
+    Path("people/green").rename("people/Red")
+    with pytest.warns(UserWarning, match="people has the people 'Red' and 'red': rename one of them"):
+        read_pairs(Path("people"), None, 100, 0)

@@ -294,6 +294,16 @@ def test_a_doubt_is_told_in_words_alone(user, capsys):
     assert (code, errors) == (0, "kfer enroll: two.png shows 2 faces; the largest is taken\n")
 
 
+def test_a_name_like_another_ones_is_told(user, capsys):
+    assert run(capsys, "enroll", "Ann", "red.png", "--least-quality", "0")[0] == 0
+    code, _, errors = run(capsys, "enroll", "ann", "green.png", "--least-quality", "0")
+    assert (code, errors) == (
+        0,
+        "kfer enroll: faces.gallery has 'Ann' already; 'ann' is another person\n",
+    )
+    assert run(capsys, "enroll", "ann", "green.png", "--least-quality", "0")[2] == ""
+
+
 def test_a_poor_picture_is_not_enrolled(user, capsys):
     code, _, errors = run(capsys, "enroll", "Ada", "red.png")
     assert code == 2

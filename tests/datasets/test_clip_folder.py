@@ -114,6 +114,33 @@ def test_csv_labels_tasks_splits_sound_and_frames(tmp_path):
     assert second[spec.FRAME_EXPRESSION].tolist() == [-1] * 5
 
 
+def test_files_of_a_table_may_be_named_as_spreadsheets_of_windows_do(tmp_path):
+    table = f"Filename;Frame Expression\n{NAMES[0]};TEXTS\\Frames.txt\n".replace("/", "\\")
+    folder = write_all(tmp_path / "mine", table)
+    (folder / "texts").mkdir()
+    (folder / "texts/frames.txt").write_text("sad\r" * 10)
+    (row,) = examples(prepared(tmp_path, path=folder, labels="labels.csv", frame_rate=5)).values()
+    assert row[spec.FRAME_EXPRESSION].tolist() == [SAD, SAD]
+
+
+def test_years_within_a_label_are_refused(tmp_path):
+    for name in ("train/sad/2019/1.avi", "train/happy/2.avi"):
+        write_video(tmp_path / "mine" / name, pictures(1))
+    with pytest.raises(ValueError, match=r"happy/2\.avi and train/sad/2019/1\.avi, which do not lie"):
+        prepared(tmp_path, path=tmp_path / "mine", task="expression")
+
+
+def test_hidden_files_are_no_recordings_and_linked_folders_are_read(tmp_path):
+    folder = tmp_path / "mine"
+    write_video(tmp_path / "disk/1.AVI".lower(), pictures(3)).rename(tmp_path / "disk/1.AVI")
+    write_video(folder / "train/happy/2.avi", pictures(3))
+    write_video(folder / "train/.Trash-1000/3.avi", pictures(3))
+    (folder / "train/happy/._2.avi").write_bytes(b"x")
+    (folder / "train/sad").symlink_to(tmp_path / "disk")
+    rows = examples(prepared(tmp_path, path=folder, task="expression"))
+    assert set(rows) == {"train/sad/1.AVI", "train/happy/2.avi"}
+
+
 def test_more_expressions_than_frames_are_told(tmp_path, caplog):
     folder = write_all(tmp_path / "mine", f"filename,frame_expression\n{NAMES[0]},frames.txt\n")
     (folder / "frames.txt").write_text("sad\n" * 11)
@@ -262,12 +289,12 @@ def test_unknown_class_folder_is_told_with_the_nearest(tmp_path):
         (
             f"filename,identity,sound\n{NAMES[0]},A,no.wav\n",
             FileNotFoundError,
-            r"labels\.csv names the sound no\.wav, not in",
+            r"labels\.csv: the sound of .* is no\.wav, which is not in",
         ),
         (
             f"filename,frame_expression\n{NAMES[0]},no.txt\n",
             FileNotFoundError,
-            r"labels\.csv names no\.txt, not in",
+            r"labels\.csv: the frame_expression of .* is no\.txt, which is not in",
         ),
         (f"filename,frame_expression\n{NAMES[0]},odd.txt\n", ValueError, "in line 2 of .*odd.txt is 'x'"),
         (

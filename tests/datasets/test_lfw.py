@@ -204,6 +204,23 @@ def test_malformed_pairs(tmp_path, text, message):
         lfw.read_pairs(path)
 
 
+def test_names_in_two_unicode_forms_and_with_spaces(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("1\nAnn Jose\u0301\t1\t2\nAnn Jos\u00e9\t1\tBob\t1\n", "utf-16")
+    found = lfw.read_pairs(path)
+    name = "Ann Jos\u00e9"
+    assert found[0].filename_a == f"{name}/{name}_0001.jpg"
+    assert (found[1].filename_a, found[1].filename_b) == (found[0].filename_a, "Bob/Bob_0001.jpg")
+
+
+def test_folders_within_people_are_refused(tmp_path):
+    folder = write_all(tmp_path)
+    name = "Person_4/2019/Person_4_0003.jpg"
+    write_tgz(folder, fake_images() | {name: jpeg(0)})
+    with pytest.raises(ValueError, match=r"2019/Person_4_0003\.jpg, which do not lie equally deep"):
+        prepared(tmp_path)
+
+
 def test_unknown_expression_in_the_legend(tmp_path):
     (write_all(tmp_path) / "expression_legend.csv").write_text("image,emotion\na.jpg,hapiness\n")
     with pytest.raises(ValueError, match=r"line 2 of .* is 'hapiness'; .*Did you mean 'happiness'"):

@@ -79,6 +79,13 @@ def test_zip_gives_the_same_files(tmp_path):
     assert set(images_of(prepared(tmp_path))) == set(fake_images())
 
 
+def test_names_in_capitals_and_hidden_files(tmp_path):
+    folder = write_all(tmp_path)
+    (folder / "s1/1.pgm").rename(folder / "s1/1.PGM")
+    (folder / "s2/._1.pgm").write_bytes(b"x")
+    assert set(images_of(prepared(tmp_path))) == {*fake_images(), "s1/1.PGM"} - {"s1/1.pgm"}
+
+
 def test_unexpected_file(tmp_path):
     folder = write_all(tmp_path)
     (folder / "t1").mkdir()

@@ -98,6 +98,16 @@ def test_extracted_folders_without_boxes(tmp_path):
     assert {tuple(row["box"]) for row in rows.values()} == {(-1, -1, -1, -1)}
 
 
+def test_folders_within_people_are_refused(tmp_path):
+    for split, files in (("train", ("n1/1.jpg", "n1/2019/2.jpg")), ("test", ("n2/1.jpg",))):
+        for name in files:
+            path = tmp_path / "vggface2" / split / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"has n1/1\.jpg and n1/2019/2\.jpg, which do not lie"):
+        prepared(tmp_path)
+
+
 def test_malformed_boxes(tmp_path):
     write_all(tmp_path, "NAME_ID,X,Y\na,1,2\n")
     with pytest.raises(ValueError, match=r"loose_bb_train\.csv is not VGGFace2's list of boxes"):
