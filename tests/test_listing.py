@@ -29,7 +29,7 @@ def test_files_come_in_the_order_of_their_paths_with_size_and_time(tmp_path):
     put(tmp_path, "b/2.png", "b/10.png", "a.png", "b.png", "b/a/1.png")
     os.utime(tmp_path / "a.png", ns=(1, 123456789))
     found = list(listing.files(tmp_path))
-    assert found[0] == ("a.png", 1, 123456789)
+    assert found[0][:3] == ("a.png", 1, 123456789)
     names = [file.name for file in found]
     assert names == ["a.png", "b/10.png", "b/2.png", "b/a/1.png", "b.png"]
     assert names == [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*.png"))]
