@@ -10,7 +10,7 @@ import numpy as np
 from kfer import datasets, evaluation, input_pipeline, models, spec, training
 from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import told_if_full, write_json
+from kfer.files import replacing, told_if_full, write_bytes, write_json
 from kfer.settings import EvaluationSettings, labels_of
 
 #: What epochs are compared by.
@@ -115,18 +115,20 @@ def _train(
         folder / "work",
         class_counts=training.class_counts(examples["train"], settings.tasks),
     )
-    network.save(folder / runs.MODEL)
+    with replacing(folder / runs.MODEL) as new:
+        network.save(new)
     test = examples["test"]
     report, predictions = evaluation.evaluate(
         network, test, examples["validation"], None, settings.tasks, {}, EvaluationSettings()
     )
-    np.savez(
-        folder / runs.PREDICTIONS,
-        probabilities=predictions["probabilities"],
-        labels=test.expression,
-        filename=test.filename,
-    )
-    (folder / "history.csv").write_bytes((folder / "work" / "history.csv").read_bytes())
+    with replacing(folder / runs.PREDICTIONS) as new:
+        np.savez(
+            new,
+            probabilities=predictions["probabilities"],
+            labels=test.expression,
+            filename=test.filename,
+        )
+    write_bytes(folder / "history.csv", (folder / "work" / "history.csv").read_bytes())
     result = {
         "candidate": name,
         "seed": seed,

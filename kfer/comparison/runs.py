@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import claim, differences, read_csv, write_json
+from kfer.files import claim, differences, read_csv, remove_leftovers, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +83,7 @@ def check_study(settings: ComparisonSettings, output_dir: Path) -> None:
     for seed in settings.seeds:
         for name in settings.candidates:
             run = folder(output_dir, name, seed)
+            remove_leftovers(run)
             if (run / _SETTINGS).exists():
                 check_settings(run, settings, name, seed)
 

@@ -207,8 +207,8 @@ def test_sources_of_one_dataset_are_counted_together(images, tmp_path) -> None:
 def test_a_push_that_was_killed_is_no_version(made, tmp_path) -> None:
     settings, output_dir, found = made
     serving = tmp_path / "saved_models"
-    (serving / "shades" / ".pushing-1").mkdir(parents=True)
-    shutil.copy(found["pushed"] / "generator.json", serving / "shades" / ".pushing-1")
+    (serving / "shades" / ".kfer-abcdefgh.partial").mkdir(parents=True)
+    shutil.copy(found["pushed"] / "generator.json", serving / "shades" / ".kfer-abcdefgh.partial")
     base = dataclasses.replace(settings.base, serving_dir=str(serving))
     again = generation.make(dataclasses.replace(settings, base=base), output_dir)
     assert again["pushed"] == serving / "shades" / "1"

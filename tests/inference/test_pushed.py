@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     push(tmp_path, "faces", 10, at=2000)
     push(tmp_path, "others", 1, at=4000)
     # What a push that was killed leaves, and what is no version.
-    (tmp_path / "others" / ".pushing-7").mkdir()
+    (tmp_path / "others" / ".kfer-abcdefgh.partial").mkdir()
     (tmp_path / "others" / "notes").mkdir()
     return tmp_path
 
