@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from kfer.files import named_if_damaged
 
 STATISTICS_FILE = "FeatureStats.pb"
 SCHEMA_FILE = "schema.pbtxt"
@@ -24,7 +26,7 @@ def load_statistics(folder: Path) -> statistics_pb2.DatasetFeatureStatisticsList
 
     Raises:
         FileNotFoundError: The folder has none.
-        ValueError: It is damaged.
+        DamagedError: It is damaged.
     """
     return _load(statistics_pb2.DatasetFeatureStatisticsList(), folder / STATISTICS_FILE)
 
@@ -39,13 +41,11 @@ def load_schema(folder: Path) -> schema_pb2.Schema:
 
     Raises:
         FileNotFoundError: The folder has none.
-        ValueError: It is no schema; the message gives the line.
+        DamagedError: It is no schema; the message gives the line.
     """
     path = folder / SCHEMA_FILE
-    try:
+    with named_if_damaged(path, "expected a schema in text form; mend it, or move it away"):
         return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(f"expected a schema in text form in {path}; {error}") from error
 
 
 def save_anomalies(anomalies: anomalies_pb2.Anomalies, folder: Path) -> Path:
@@ -58,7 +58,7 @@ def load_anomalies(folder: Path) -> anomalies_pb2.Anomalies:
 
     Raises:
         FileNotFoundError: The folder has none.
-        ValueError: It is damaged.
+        DamagedError: It is damaged.
     """
     return _load(anomalies_pb2.Anomalies(), folder / ANOMALIES_FILE)
 
@@ -69,9 +69,6 @@ def _save(content: bytes, path: Path) -> Path:
 
 
 def _load(message: M, path: Path) -> M:
-    try:
+    with named_if_damaged(path, f"expected a serialized {message.DESCRIPTOR.name}; write it anew"):
         message.ParseFromString(path.read_bytes())
-    except DecodeError as error:
-        kind = message.DESCRIPTOR.name
-        raise ValueError(f"expected a serialized {kind} in {path}; it is damaged: {error}") from error
     return message

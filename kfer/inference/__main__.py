@@ -9,7 +9,7 @@ import numpy as np
 
 from kfer import entry
 from kfer.arguments import Parser
-from kfer.files import replacing
+from kfer.files import named_if_damaged, replacing
 from kfer.inference import runtime, streaming
 
 
@@ -59,10 +59,11 @@ def _of_clips(stream: streaming.Stream, clips: np.ndarray) -> dict[str, np.ndarr
 
 
 def _read_images(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r")
-    except ValueError as error:
-        raise ValueError(f"{path} is no .npy file of images: {error}") from error
+    with named_if_damaged(path, "expected a .npy file of images"):
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(images, np.ndarray):
+            raise ValueError("it is an archive of arrays")
+        return images
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from kfer import spec
-from kfer.files import replacing
+from kfer.files import named_if_damaged, replacing
 from kfer.settings import LabelSettings
 
 _FILE = "data_tfrecord-00000-of-00001"
@@ -45,6 +45,7 @@ _HEADER = struct.Struct("<Q4x")
 _FOOTER_BYTES = 4
 # Crossing from TensorFlow to Python costs as much for many examples as for one.
 _CHUNK = 64
+_ADVICE = "delete it to have it written anew"
 
 
 def write_examples(
@@ -102,14 +103,16 @@ def iterate_examples(folder: Path, further: Labels | None = None) -> Iterator[di
 
     Raises:
         FileNotFoundError: If the folder has no record file.
+        DamagedError: A record is damaged.
     """
     names = (*_EXAMPLE, *(further or ()))
-    for chunk in read_examples(folder, further).batch(_CHUNK).prefetch(1).as_numpy_iterator():
-        # Python's own numbers, not NumPy's; bytes stay bytes.
-        columns = [chunk[name].tolist() for name in names]
-        for values in zip(*columns, strict=True):
-            example = dict(zip(names, values, strict=True))
-            yield {**example, spec.FILENAME: example[spec.FILENAME].decode()}
+    with named_if_damaged(folder, _ADVICE):
+        for chunk in read_examples(folder, further).batch(_CHUNK).prefetch(1).as_numpy_iterator():
+            # Python's own numbers, not NumPy's; bytes stay bytes.
+            columns = [chunk[name].tolist() for name in names]
+            for values in zip(*columns, strict=True):
+                example = dict(zip(names, values, strict=True))
+                yield {**example, spec.FILENAME: example[spec.FILENAME].decode()}
 
 
 def write_pairs(pairs: Iterable[Mapping[str, Any]], folder: Path) -> int:
@@ -195,12 +198,12 @@ def _paths(folder: Path) -> list[Path]:
 
 def _count(path: Path) -> int:
     count, size = 0, path.stat().st_size
-    with path.open("rb") as file:
+    with named_if_damaged(path, _ADVICE), path.open("rb") as file:
         while header := file.read(_HEADER.size):
             count += 1
             if len(header) < _HEADER.size:
                 break
             file.seek(_HEADER.unpack(header)[0] + _FOOTER_BYTES, 1)
         if len(header) or file.tell() != size:
-            raise ValueError(f"{path} ends within record {count}: it was not written to its end")
+            raise ValueError(f"it ends within record {count}: it was not written to its end")
     return count

@@ -22,10 +22,10 @@ def test_files_give_back_what_was_saved(tmp_path):
 
 def test_damaged_files_are_named(tmp_path):
     (tmp_path / "FeatureStats.pb").write_bytes(b"\xff" * 9)
-    with pytest.raises(ValueError, match=r"serialized DatasetFeatureStatisticsList in .*FeatureStats"):
+    with pytest.raises(ValueError, match=r"FeatureStats.pb is damaged .*expected a serialized Data"):
         data_validation.load_statistics(tmp_path)
     (tmp_path / "schema.pbtxt").write_text("feature { nose: 1 }")
-    with pytest.raises(ValueError, match=r"schema in text form in .*schema.pbtxt.*nose"):
+    with pytest.raises(ValueError, match=r"schema.pbtxt is damaged .*nose.*schema in text form"):
         data_validation.load_schema(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"SchemaDiff\.pb"):
         data_validation.load_anomalies(tmp_path)

@@ -159,7 +159,7 @@ def test_what_cannot_be_loaded_is_said(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*yunet\.onnx"):
         detection.load("yunet", weights=tmp_path / "yunet.onnx")
     (tmp_path / "yunet.onnx").write_text("no network")
-    with pytest.raises(ValueError, match=r"yunet\.onnx is no ONNX file that OpenCV reads"):
+    with pytest.raises(ValueError, match=r"yunet\.onnx is damaged .* expected YuNet"):
         detection.load("yunet", weights=tmp_path / "yunet.onnx")
     with pytest.raises(ValueError, match="only the detector yunet takes a file of weights, not mtcnn"):
         detection.load("mtcnn", weights=tmp_path / "yunet.onnx")

@@ -44,7 +44,7 @@ def test_wrong_files_end_with_code_2(tflite, images_path, tmp_path, capsys):
     text.write_text("no array")
     folder = tmp_path / "no" / "o.npz"
     for arguments, message in (
-        ([tflite, text, tmp_path / "o.npz"], "text.npy is no .npy file of images"),
+        ([tflite, text, tmp_path / "o.npz"], "expected a .npy file of images"),
         ([tflite, tmp_path / "none.npy", tmp_path / "o.npz"], "No such file or directory"),
         ([tflite, images_path, folder], "No such file or directory"),
         ([tflite, images_path], "the following arguments are required: output"),

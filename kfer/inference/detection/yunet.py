@@ -7,11 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from kfer.files import named_if_damaged
 from kfer.inference.detection import Detector
 from kfer.inference.face import Detection
 
 # What a face must have on a side for the network to find it.
 _FACE = 12
+_ADVICE = "expected YuNet's ONNX file, face_detection_yunet_2023mar.onnx of OpenCV's model zoo"
 
 
 class YuNet(Detector):
@@ -21,7 +23,7 @@ class YuNet(Detector):
         weights: face_detection_yunet_2023mar.onnx, of OpenCV's model zoo.
 
     Raises:
-        ValueError: OpenCV cannot read the file.
+        DamagedError: OpenCV cannot read the file, or it is another network.
     """
 
     smallest_share, least_score = 1 / 48, 0.7
@@ -30,10 +32,11 @@ class YuNet(Detector):
         super().__init__(**settings)
         if not Path(weights).is_file():
             raise FileNotFoundError(f"there is no file {weights}")
-        try:
-            self._network = cv2.FaceDetectorYN.create(str(weights), "", (64, 64), self.least_score)
-        except cv2.error as error:
-            raise ValueError(f"{weights} is no ONNX file that OpenCV reads: {error}") from error
+        with named_if_damaged(str(weights), _ADVICE):
+            size = (64, 64)
+            self._network = cv2.FaceDetectorYN.create(str(weights), "", size, self.least_score)
+            # Another network is only found out when it is asked.
+            self._network.detect(np.zeros((*size, 3), np.uint8))
         self._lock = threading.Lock()
 
     def _detect_one(self, image: np.ndarray) -> list[Detection]:
