@@ -56,6 +56,14 @@ class Read:
     endings: tuple[str, ...] | None = None
     starts: tuple[str, ...] = ()
 
+    @staticmethod
+    def of(content: dict[str, Any]) -> "Read":
+        """Returns what JSON says of one, by its attributes' names."""
+        endings = content["endings"]
+        return Read(
+            str(content["path"]), None if endings is None else tuple(endings), tuple(content["starts"])
+        )
+
 
 def read(
     path: str | os.PathLike[str], endings: Iterable[str] | None = None, starts: Sequence[str] = ()

@@ -18,7 +18,7 @@ from kfer.input_pipeline.decoded import (
     write_decoded_pairs,
 )
 from kfer.input_pipeline.frames import Frames
-from kfer.input_pipeline.ingestion import decode_source, further, write_sources
+from kfer.input_pipeline.ingestion import decode_source, further, reads, write_sources
 from kfer.input_pipeline.records import (
     count_records,
     iterate_examples,
@@ -48,6 +48,7 @@ __all__ = [
     "read_examples",
     "read_pairs",
     "read_source",
+    "reads",
     "share_with_partner",
     "steps_per_epoch",
     "to_global",

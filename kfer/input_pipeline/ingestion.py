@@ -1,15 +1,18 @@
 """From dataset names to records for a pipeline, or straight to decoded examples without one."""
 
 import dataclasses
+import glob
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kfer import datasets, listing, spec
+from kfer import datasets, files, listing, source_code, spec
+from kfer.fingerprints import Read
 from kfer.input_pipeline import records
 from kfer.input_pipeline.decoded import Decoded, load_decoded, write_decoded
 from kfer.input_pipeline.sources import (
@@ -31,8 +34,33 @@ def further(labels: Labels) -> dict[str, LabelSettings]:
     return {name: label for name, label in labels.items() if name not in (spec.EXPRESSION, spec.IDENTITY)}
 
 
+def reads(data: DataSettings, data_dir: str | Path, prepared_dir: Path) -> list[Read]:
+    """Returns all files and folders that the sources are prepared from, or that are looked for.
+
+    Args:
+        data: The sources.
+        data_dir: Folder with what the user downloaded; empty for none.
+        prepared_dir: Folder for prepared TFDS datasets.
+
+    Raises:
+        FileNotFoundError: If files that a builder needs first are missing.
+        ValueError: If a dataset is unknown.
+    """
+    return [
+        each
+        for source in data.sources
+        for name in (source.dataset, *([source.pairs_dataset] if source.pairs else []))
+        for each in datasets.reads(_builder(name, source, prepared_dir), data_dir)
+    ]
+
+
 def write_sources(
-    folder: Path, data: DataSettings, labels: Labels, data_dir: str | Path, prepared_dir: Path
+    folder: Path,
+    data: DataSettings,
+    labels: Labels,
+    data_dir: str | Path,
+    prepared_dir: Path,
+    afresh: bool = False,
 ) -> dict[str, Any]:
     """Prepares every source and writes all examples as records, images still encoded.
 
@@ -43,19 +71,21 @@ def write_sources(
         labels: What examples carry, by feature.
         data_dir: Folder with what the user downloaded; empty for none.
         prepared_dir: Folder for prepared TFDS datasets.
+        afresh: Whether to prepare again what was prepared of the same files.
 
     Returns:
         {"labels": {feature: {"kind", "names"}}, "sources": their datasets' names,
         with "_2" and so on where a dataset comes again, "versions": their datasets' names, configs and
         versions, "num_identities": people trained on, "num_examples": {split: count}, "num_pairs":
         count, "left_out": what the sources' folders hold and datasets do not, a list of {"source",
-        "reason", "count", "names" (the first)}}.
+        "reason", "count", "names" (the first)}, "digest": of all that was written}.
 
     Raises:
         FileNotFoundError: If files that the user must download are missing.
         ValueError: If a dataset, split, feature or label is unknown.
     """
-    builders = [_prepared(source.dataset, source, data_dir, prepared_dir) for source in data.sources]
+    prepared = _Prepared(data_dir, prepared_dir, afresh)
+    builders = [prepared(source.dataset, source) for source in data.sources]
     identities, num_identities = assign_identities(builders, data.sources)
     labels = with_names(builders, data.sources, labels)
     clips = data.frames > 0
@@ -77,7 +107,7 @@ def write_sources(
         counts[split] = records.write_examples(written, folder / f"Split-{split}", further(labels), clips)
     num_pairs = 0
     if any(source.pairs for source in data.sources):
-        num_pairs = records.write_pairs(_pairs(data, data_dir, prepared_dir), folder / "Split-pairs")
+        num_pairs = records.write_pairs(_pairs(data, prepared), folder / "Split-pairs")
     return {
         "labels": {feature: dataclasses.asdict(label) for feature, label in labels.items()},
         "sources": _names(data.sources),
@@ -85,6 +115,7 @@ def write_sources(
         "num_identities": num_identities,
         "num_examples": counts,
         "num_pairs": num_pairs,
+        "digest": _digest(folder),
         listing.LEFT_OUT: [
             {"source": name, **each}
             for name, builder in zip(_names(data.sources), builders, strict=True)
@@ -131,53 +162,100 @@ def decode_source(
         raise ValueError("clips (data.frames) come from a pipeline's Transform, not from decode_source")
     own = source.splits[split]
     labels = with_names([builder], [source], labels)
-    asked = (builder.data_dir, own, source, labels, data.image_size, data.channels)
-    digest = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
-    folder = Path(cache_dir) / f"{builder.name}-{split}-{digest}"
-    if not (folder / "images.npy").exists():
-        identities, _ = assign_identities([builder], [source])
-        others = further(labels)
-        examples = tf.data.Dataset.from_generator(
-            lambda: to_global(read_source(builder, own, source, labels), 0, identities),
-            output_signature={
-                spec.IMAGE: tf.TensorSpec([], tf.string),
-                spec.EXPRESSION: tf.TensorSpec([], tf.int64),
-                spec.IDENTITY: tf.TensorSpec([], tf.int64),
-                spec.SOURCE: tf.TensorSpec([], tf.int64),
-                spec.FILENAME: tf.TensorSpec([], tf.string),
-                **{
-                    feature: tf.TensorSpec([], tf.int64)
-                    if label.is_integer
-                    else tf.TensorSpec([len(label.names)], tf.float32)
-                    for feature, label in others.items()
-                },
-            },
-        )
-        count = num_examples(builder, own, source)
-        crops = (source.central_crop,)
-        bad = write_decoded(folder, examples, data.image_size, data.channels, crops, count, others)
-        if bad > data.max_bad_image_share * count:
-            (folder / "images.npy").unlink()
-            raise ValueError(
-                f"{bad} of {count} images of {builder.info.full_name} do not decode; at most "
-                f"{data.max_bad_image_share:.0%} may (DataSettings.max_bad_image_share)"
-            )
+    asked = (builder.info.full_name, own, source, labels, data.image_size, data.channels)
+    prepared = Path(builder.data_dir) / "dataset_info.json"
+    what = (builder.data_dir, prepared.stat().st_mtime_ns, source_code.digest(Path(__file__)))
+    name = f"{builder.name}-{split}-{_short(asked)}"
+    folder = Path(cache_dir) / f"{name}-{_short(what)}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder.with_name(f".{name}.lock")):
+        if not (folder / "images.npy").exists():
+            _decode(builder, own, source, data, labels, folder)
+        files.hold(folder)
+        for other in folder.parent.glob(f"{glob.escape(name)}-*"):
+            # Of what was prepared before, or decoded by other code.
+            if other != folder:
+                files.remove_unused(other)
     return load_decoded(folder, data.memory_budget_gb)
 
 
-def _prepared(
-    name: str, source: SourceSettings, data_dir: str | Path, prepared_dir: Path
-) -> tfds.core.DatasetBuilder:
+def _builder(name: str, source: SourceSettings, prepared_dir: Path) -> tfds.core.DatasetBuilder:
     is_same = name.partition("/")[0] == source.dataset.partition("/")[0]
-    builder = datasets.builder(name, prepared_dir, **(source.arguments if is_same else {}))
-    datasets.prepare(builder, data_dir)
-    return builder
+    return datasets.builder(name, prepared_dir, **(source.arguments if is_same else {}))
 
 
-def _pairs(data: DataSettings, data_dir: str | Path, prepared_dir: Path) -> Iterator[dict[str, Any]]:
+def _short(asked: object) -> str:
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
+
+
+def _decode(
+    builder: tfds.core.DatasetBuilder,
+    own: str,
+    source: SourceSettings,
+    data: DataSettings,
+    labels: Labels,
+    folder: Path,
+) -> None:
+    """Writes the examples of a dataset's own split, decoded, into a folder."""
+    identities, _ = assign_identities([builder], [source])
+    others = further(labels)
+    examples = tf.data.Dataset.from_generator(
+        lambda: to_global(read_source(builder, own, source, labels), 0, identities),
+        output_signature={
+            spec.IMAGE: tf.TensorSpec([], tf.string),
+            spec.EXPRESSION: tf.TensorSpec([], tf.int64),
+            spec.IDENTITY: tf.TensorSpec([], tf.int64),
+            spec.SOURCE: tf.TensorSpec([], tf.int64),
+            spec.FILENAME: tf.TensorSpec([], tf.string),
+            **{
+                feature: tf.TensorSpec([], tf.int64)
+                if label.is_integer
+                else tf.TensorSpec([len(label.names)], tf.float32)
+                for feature, label in others.items()
+            },
+        },
+    )
+    count = num_examples(builder, own, source)
+    crops = (source.central_crop,)
+    bad = write_decoded(folder, examples, data.image_size, data.channels, crops, count, others)
+    if bad > data.max_bad_image_share * count:
+        (folder / "images.npy").unlink()
+        raise ValueError(
+            f"{bad} of {count} images of {builder.info.full_name} do not decode; at most "
+            f"{data.max_bad_image_share:.0%} may (DataSettings.max_bad_image_share)"
+        )
+
+
+class _Prepared:
+    """Prepares datasets, each once: what is a source twice is read as it was the first time."""
+
+    def __init__(self, data_dir: str | Path, prepared_dir: Path, afresh: bool) -> None:
+        self._data_dir, self._prepared_dir, self._afresh = data_dir, prepared_dir, afresh
+        self._builders: dict[tuple[object, ...], tfds.core.DatasetBuilder] = {}
+
+    def __call__(self, name: str, source: SourceSettings) -> tfds.core.DatasetBuilder:
+        builder = _builder(name, source, self._prepared_dir)
+        asked = (builder.data_dir, repr(sorted(source.arguments.items())))
+        if asked not in self._builders:
+            datasets.prepare(builder, self._data_dir, self._afresh)
+            self._builders[asked] = builder
+        return self._builders[asked]
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found.update(path.relative_to(folder).as_posix().encode())
+            with path.open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
+def _pairs(data: DataSettings, prepared: _Prepared) -> Iterator[dict[str, Any]]:
     for index, source in enumerate(data.sources):
         if source.pairs:
-            builder = _prepared(source.pairs_dataset, source, data_dir, prepared_dir)
+            builder = prepared(source.pairs_dataset, source)
             for split in source.pairs:
                 total = num_examples(builder, split, source)
                 pairs = progress(read_pairs(builder, split, source), f"pairs of {split} written", total)

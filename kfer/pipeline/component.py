@@ -1,7 +1,8 @@
 """Components are functions; their signature is the edge of the graph.
 
 A parameter annotated ``Input[Kind]`` takes an artifact, ``Output[Kind]`` makes one, ``Work`` is a
-folder that outlives a killed run, and any other parameter is a plain value.
+folder that outlives a killed run, ``Afresh`` says that the run uses no cache, and any other parameter is
+a plain value.
 """
 
 import inspect
@@ -12,13 +13,15 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from kfer.pipeline.artifacts import Artifact
 
-_INPUT, _OUTPUT, _WORK = "input", "output", "work"
+_INPUT, _OUTPUT, _WORK, _AFRESH = "input", "output", "work", "afresh"
 _Kind = TypeVar("_Kind", bound=Artifact)
 
 Input = Annotated[_Kind, _INPUT]
 Output = Annotated[_Kind, _OUTPUT]
 #: A folder that is kept when the component is killed and given again when it runs with the same key.
 Work = Annotated[Path, _WORK]
+#: Whether nothing may be used that an earlier run made; the execution's key is the same either way.
+Afresh = Annotated[bool, _AFRESH]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Component:
         outputs: Names of the artifacts that it makes, with their kinds.
         parameters: Names of its plain values.
         work: Name of its work folder's parameter, if it has one.
+        afresh: Name of the parameter that is true in runs without a cache, if it has one.
         fingerprint: From its plain values, a text that changes when data outside the pipeline does.
         still_valid: From its outputs' folders, whether what they point at outside is still there.
     """
@@ -42,6 +46,7 @@ class Component:
     outputs: Mapping[str, type[Artifact]]
     parameters: tuple[str, ...]
     work: str | None
+    afresh: str | None
     fingerprint: Callable[[Mapping[str, Any]], str]
     still_valid: Callable[[Mapping[str, Path]], bool]
 
@@ -126,7 +131,7 @@ def component(
     """Makes a component of a function, by its signature."""
 
     def decorate(function: Callable[..., str]) -> Component:
-        roles: dict[str, list[str]] = {_INPUT: [], _WORK: [], "": []}
+        roles: dict[str, list[str]] = {_INPUT: [], _WORK: [], _AFRESH: [], "": []}
         outputs: dict[str, type[Artifact]] = {}
         hints = get_type_hints(function, include_extras=True)
         for name in inspect.signature(function).parameters:
@@ -142,6 +147,7 @@ def component(
             outputs=outputs,
             parameters=tuple(roles[""]),
             work=roles[_WORK][0] if roles[_WORK] else None,
+            afresh=roles[_AFRESH][0] if roles[_AFRESH] else None,
             fingerprint=fingerprint,
             still_valid=still_valid,
         )

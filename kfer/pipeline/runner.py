@@ -229,6 +229,8 @@ def _execute(
                 shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True, exist_ok=True)
             arguments[component.work] = work
+        if component.afresh:
+            arguments[component.afresh] = not use_cache
         for output in partial.values():
             output.path.mkdir(parents=True)
         said = component.function(**arguments, **partial)

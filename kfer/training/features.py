@@ -93,8 +93,9 @@ def shared_file(trunk: keras.Model, examples: Decoded, folder: Path) -> Path:
     digest = hashlib.sha256(repr((trunk.input_shape, trunk.output_shape, len(examples))).encode())
     for weights in trunk.get_weights():
         digest.update(np.ascontiguousarray(weights).data)
-    for image in examples.images[:: max(1, len(examples) // 16)]:
-        digest.update(np.ascontiguousarray(image).data)
+    # All of them: one image that is another has other features.
+    for start in range(0, len(examples), _BATCH_SIZE):
+        digest.update(np.ascontiguousarray(examples.images[start : start + _BATCH_SIZE]).data)
     return folder / f"features_{digest.hexdigest()[:16]}.npy"
 
 

@@ -1,3 +1,4 @@
+import os
 import zipfile
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def by_name(faces, monkeypatch):
 @pytest.mark.usefixtures("by_name")
 def test_sources_are_written_as_splits_with_labels(tmp_path):
     facts = ingestion.write_sources(tmp_path, DATA, LABELS, "", tmp_path)
+    assert len(facts.pop("digest")) == 64
     assert facts == {
         "labels": {
             "expression": {"kind": "classes", "names": spec.EXPRESSIONS},
@@ -98,12 +100,23 @@ def test_a_split_is_decoded_once_without_a_pipeline(faces, tmp_path):
     train = decode_source(faces("numbers"), "train", source, DATA, LABELS, tmp_path)
     assert train.images.shape == (4, 32, 32, 1)
     assert sorted(train.identity.tolist()) == [-1, 0, 1, 1]
-    (folder,) = tmp_path.iterdir()
+    (folder,) = tmp_path.glob("[!.]*")
     (folder / "expression.npy").write_bytes((folder / "identity.npy").read_bytes())
     again = decode_source(faces("numbers"), "train", source, DATA, LABELS, tmp_path)
     np.testing.assert_array_equal(again.expression, train.identity)  # Read, not made again.
     decode_source(faces("numbers"), "validation", source, DATA, LABELS, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("[!.]*"))) == 2
+
+
+def test_what_was_decoded_before_is_decoded_again_of_other_data(faces, tmp_path):
+    source, builder = DATA.sources[0], faces("numbers")
+    decode_source(builder, "train", source, DATA, LABELS, tmp_path)
+    (before,) = tmp_path.glob("[!.]*")
+    info = Path(builder.data_dir) / "dataset_info.json"
+    os.utime(info, ns=(0, info.stat().st_mtime_ns + 1))  # As if it had been prepared again.
+    decode_source(builder, "train", source, DATA, LABELS, tmp_path)
+    (after,) = tmp_path.glob("[!.]*")
+    assert after != before
 
 
 def test_too_many_bad_images_stop_and_are_not_taken_from_the_cache(faces, tmp_path):

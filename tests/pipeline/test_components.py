@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import logging
+import os
 from itertools import product
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from kfer import input_pipeline
-from kfer.datasets import drawing
+from kfer.datasets import drawing, preparation
 from kfer.pipeline import runner
 from kfer.pipeline.config import load_settings
 from kfer.pipeline.dag import build
@@ -80,6 +82,100 @@ def test_a_changed_image_is_noticed(folder: Path):
     assert run(folder, to_node="ExampleGen").all_cached
     (folder / "train" / "happy" / "00.png").unlink()
     assert not run(folder, to_node="ExampleGen").all_cached
+
+
+def label_changed(folder: Path) -> None:
+    table = folder / "labels.csv"
+    table.write_text(table.read_text().replace("0.png,train,happy", "0.png,train,sad", 1))
+
+
+def run_table(folder: Path, use_cache: bool = True) -> runner.RunResult:
+    arguments = {"path": str(folder), "labels": "labels.csv"}
+    source = SourceSettings("image_folder", arguments=arguments, splits={"train": "train"})
+    settings = PipelineSettings(data=DataSettings(sources=(source,), image_size=32))
+    store = MetadataStore(folder.parent / "root")
+    try:
+        return runner.run(
+            build(settings, folder.parent / "root"),
+            store,
+            name="toy",
+            settings="{}",
+            to_node="ExampleGen",
+            use_cache=use_cache,
+        )
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    folder, lines = tmp_path / "deep" / "images", ["filename,split,expression"]
+    for number in range(4):
+        name = f"a/b/c/d/{number}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"any bytes")
+        lines.append(f"{name},train,{'sad' if number else 'happy'}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def expressions(result: runner.RunResult) -> list[int]:
+    split = result.outputs["ExampleGen"]["examples"].split("train")
+    found = {row["filename"]: row["expression"] for row in input_pipeline.iterate_examples(split)}
+    return [found[name] for name in sorted(found)]
+
+
+def rewritten(folder: Path) -> None:
+    """Deep in the folder, of the same size, with the same time: no folder's own time tells of it."""
+    file = folder / "a/b/c/d/0.png"
+    before = file.stat()
+    file.write_bytes(b"ANY BYTES")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [label_changed, rewritten])
+def test_examples_are_those_of_the_sources_as_they_are(table: Path, change, caplog):
+    first = run_table(table)
+    assert run_table(table).all_cached
+    change(table)
+    with caplog.at_level(logging.INFO, "kfer"):
+        again = run_table(table)
+    assert not again.all_cached
+    assert "since it was prepared" in caplog.text and str(table) in caplog.text
+    labels = [result.outputs["ExampleGen"]["examples"].labels() for result in (first, again)]
+    assert labels[0]["digest"] != labels[1]["digest"]
+    if change is label_changed:
+        assert expressions(again)[0] != expressions(first)[0]
+    assert run_table(table).all_cached
+
+
+def test_what_no_source_reads_is_no_change(table: Path):
+    run_table(table)
+    (table / "notes.md").write_text("x")
+    (table.parent / "other").mkdir()
+    assert run_table(table).all_cached
+
+
+def test_without_the_cache_datasets_are_prepared_again(table: Path, monkeypatch):
+    first = run_table(table)
+    generated = []
+    generate = preparation._generate
+    monkeypatch.setattr(
+        preparation, "_generate", lambda *given: (generated.append(given), generate(*given))
+    )
+    again = run_table(table, use_cache=False)
+    assert len(generated) == 1
+    assert run_table(table).all_cached
+    digests = [result.outputs["ExampleGen"]["examples"].labels()["digest"] for result in (first, again)]
+    assert digests[0] == digests[1]
+
+
+def test_a_dataset_that_is_a_source_twice_is_prepared_once(table: Path, tmp_path: Path):
+    arguments = {"path": str(table), "labels": "labels.csv"}
+    source = SourceSettings("image_folder", arguments=arguments, splits={"train": "train"})
+    data, out = DataSettings(sources=(source, source)), tmp_path / "out"
+    facts = input_pipeline.write_sources(out, data, {}, "", tmp_path / "prepared", afresh=True)
+    assert facts["num_examples"]["train"] == 8
 
 
 def test_a_task_without_labels_stops_the_run(folder: Path):

@@ -1,61 +1,62 @@
 """ExampleGen: datasets to examples of one form, split into train, validation, test and pairs."""
 
-import os
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kfer import files, fingerprints, source_code
+from kfer.fingerprints import Read
 from kfer.pipeline.artifacts import Examples
-from kfer.pipeline.component import Output, component
+from kfer.pipeline.component import Afresh, Output, component
+from kfer.pipeline.metadata import canonical_json, plain
 from kfer.settings import DataSettings, LabelSettings
 
-_DEPTH = 3
+_ASKED = ".reads"
 
 
-def _raw_data(values: Mapping[str, Any]) -> str:
-    """Names, sizes and times of what lies in the data folder and in sources' paths, to a fixed depth.
+def _sources(values: Mapping[str, Any]) -> str:
+    """The fingerprint of all that is read of the sources.
 
-    A deeper file that is added or removed shows in its folder's time; one that is overwritten in place
-    does not.
+    Only builders know what they read, and to import them takes longer than a cached run may. They are
+    asked once, and again when anything of what they said, or the code, has changed.
     """
-    roots = [values["data_dir"]] + [
-        str(value)
-        for source in values["data"].sources
-        for value in source.arguments.values()
-        if isinstance(value, str) and Path(value).exists()
-    ]
-    return "\n".join(line for root in roots if root for line in _looked_at(Path(root)))
+    data, data_dir, prepared_dir = values["data"], values["data_dir"], Path(values["prepared_dir"])
+    of = [plain(data.sources), data_dir, str(Path.cwd()), source_code.digest(Path(__file__))]
+    name = hashlib.sha256(canonical_json(of).encode()).hexdigest()[:16]
+    file = prepared_dir / _ASKED / f"{name}.json"
+    if file.exists():
+        try:
+            known = files.read_json(file)
+            digest = fingerprints.take(Read.of(each) for each in known["reads"]).digest
+            if digest == known["digest"]:
+                return digest
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # The builders are asked again.
+    from kfer import input_pipeline
+
+    reads = input_pipeline.reads(data, data_dir, prepared_dir)
+    digest = fingerprints.take(reads).digest
+    file.parent.mkdir(parents=True, exist_ok=True)
+    files.write_json(file, {"digest": digest, "reads": [plain(each) for each in reads]})
+    return digest
 
 
-def _looked_at(root: Path) -> Iterator[str]:
-    if root.is_dir():
-        yield from _entries(str(root), _DEPTH)
-    else:
-        status = root.stat()
-        yield f"{root} {status.st_size} {status.st_mtime_ns}"
-
-
-def _entries(folder: str, depth: int) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            status = entry.stat()
-            yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"
-            if depth > 1 and entry.is_dir():
-                yield from _entries(entry.path, depth - 1)
-
-
-@component(fingerprint=_raw_data)
+@component(fingerprint=_sources)
 def example_gen(
     examples: Output[Examples],
     data: DataSettings,
     labels: Mapping[str, LabelSettings],
     data_dir: str,
     prepared_dir: str,
+    afresh: Afresh,
 ) -> str:
     """Prepares every source as a TFDS dataset and writes its examples, images still encoded."""
     from kfer import input_pipeline
 
-    facts = input_pipeline.write_sources(examples.path, data, labels, data_dir, Path(prepared_dir))
+    facts = input_pipeline.write_sources(
+        examples.path, data, labels, data_dir, Path(prepared_dir), afresh
+    )
     examples.write_labels(facts)
     counts = ", ".join(f"{count:,} {split}" for split, count in facts["num_examples"].items())
     return f"{counts} examples, {facts['num_pairs']:,} pairs, {facts['num_identities']:,} people"
