@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from kfer import spec
 from kfer.settings import (
@@ -12,10 +13,12 @@ from kfer.settings import (
     TrainingSettings,
     default_tasks,
 )
+from kfer.settings.checks import checked
 from kfer.settings.tasks import CLASSES
 
 
 @dataclass(frozen=True)
+@checked
 class ComparisonSettings:
     """A comparison: everything but the network is the same for each candidate.
 
@@ -43,13 +46,13 @@ class ComparisonSettings:
     training: TrainingSettings
     expression: TaskSettings = field(default_factory=lambda: default_tasks()[spec.EXPRESSION])
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    seeds: tuple[int, ...] = (0,)
-    resamples: int = 2000
-    timed_steps: int = 10
-    timed_images: int = 50
-    calibration_images: int = 200
-    int8_images: int = 1000
-    references: Mapping[str, float] = field(default_factory=dict)
+    seeds: tuple[Annotated[int, "at least 0"], ...] = (0,)
+    resamples: Annotated[int, "at least 1"] = 2000
+    timed_steps: Annotated[int, "at least 1"] = 10
+    timed_images: Annotated[int, "at least 1"] = 50
+    calibration_images: Annotated[int, "at least 1"] = 200
+    int8_images: Annotated[int, "at least 1"] = 1000
+    references: Mapping[str, Annotated[float, "in [0, 1]"]] = field(default_factory=dict)
 
     @property
     def tasks(self) -> dict[str, TaskSettings]:
@@ -64,19 +67,11 @@ class ComparisonSettings:
     def __post_init__(self) -> None:
         if not self.candidates:
             raise ValueError("candidates must name at least one network; got none")
-        for name, model in self.candidates.items():
-            if not isinstance(model, ModelSettings):
-                raise ValueError(f"candidates must map names to ModelSettings; {name!r} is {model!r}")
+        for name in self.candidates:
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(
                     f"candidates' names must be letters, digits, - and _ (folders); got {name!r}"
                 )
-        for counted in ("resamples", "timed_steps", "timed_images", "calibration_images", "int8_images"):
-            if getattr(self, counted) < 1:
-                raise ValueError(f"{counted} must be at least 1; got {getattr(self, counted)}")
-        for text, accuracy in self.references.items():
-            if not 0 <= accuracy <= 1:
-                raise ValueError(f"references must be accuracies in [0, 1]; {text!r} is {accuracy}")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different numbers, at least one; got {self.seeds}")
         if len(self.data.sources) != 1:

@@ -1,13 +1,15 @@
 """What the training of a generator can be told."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from kfer import spec
 from kfer.settings import AdversarialSettings, DcganSettings, PipelineSettings
-from kfer.settings.checks import check, check_choices, check_folder_name, check_numbers
+from kfer.settings.checks import check, check_choices, check_folder_name, checked
 
 
 @dataclass(frozen=True)
+@checked
 class MeasureSettings:
     """How a generator is judged. No figure chooses anything: the last epoch's generator is kept.
 
@@ -27,20 +29,17 @@ class MeasureSettings:
 
     model: str = ""
     features: str = "embedding"
-    num_images: int = 5000
-    num_images_each_epoch: int = 700
-    classifier_epochs: int = 10
-    seed: int = 1
+    num_images: Annotated[int, "at least 100"] = 5000
+    num_images_each_epoch: Annotated[int, "0, or at least 2"] = 700
+    classifier_epochs: Annotated[int, "at least 0"] = 10
+    seed: Annotated[int, "at least 0"] = 1
 
     def __post_init__(self) -> None:
         check_choices(self, ("embedding", "inception"), "features")
-        check_numbers(self, "at least 0", "num_images_each_epoch", "classifier_epochs", "seed")
-        each_epoch = self.num_images_each_epoch
-        check(each_epoch != 1, "num_images_each_epoch", "0, or at least 2", each_epoch)
-        check(self.num_images >= 100, "num_images", "at least 100", self.num_images)
 
 
 @dataclass(frozen=True)
+@checked
 class GenerationSettings:
     """A generator of faces: its examples, networks, training and measures.
 

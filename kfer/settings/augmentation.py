@@ -2,8 +2,9 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Annotated
 
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, checked
 
 #: What a policy may choose from: RandAugment's list (Cubuk et al. 2019, section 3).
 POLICY_OPERATIONS = (
@@ -44,6 +45,7 @@ _WITHOUT_BOUND = ("rotation", "shear", "gamma", "blur")
 
 
 @dataclass(frozen=True)
+@checked
 class AugmentationSettings:
     """Random image steps in training; 0 turns a step off.
 
@@ -82,51 +84,33 @@ class AugmentationSettings:
             everything off.
     """
 
-    flip: float = 0.5
-    shift: float = 0.04
-    rotation: float = 0.08
-    scale: float = 0.05
-    brightness: float = 0.1
-    contrast: float = 0.1
-    erase: float = 0.0
-    shear: float = 0.0
-    crop: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    gamma: float = 0.0
-    blur: float = 0.0
-    noise: float = 0.0
-    jpeg: float = 0.0
-    compositing: float = 0.0
-    policy_operations: int = 0
-    policy_strength: float = 0.3
+    flip: Annotated[float, "in [0, 1]"] = 0.5
+    shift: Annotated[float, "in [0, 1)"] = 0.04
+    rotation: Annotated[float, "at least 0"] = 0.08
+    scale: Annotated[float, "in [0, 1)"] = 0.05
+    brightness: Annotated[float, "in [0, 1)"] = 0.1
+    contrast: Annotated[float, "in [0, 1)"] = 0.1
+    erase: Annotated[float, "in [0, 1]"] = 0.0
+    shear: Annotated[float, "at least 0"] = 0.0
+    crop: Annotated[float, "in [0, 1)"] = 0.0
+    saturation: Annotated[float, "in [0, 1]"] = 0.0
+    hue: Annotated[float, "in [0, 0.5]"] = 0.0
+    gamma: Annotated[float, "at least 0"] = 0.0
+    blur: Annotated[float, "at least 0"] = 0.0
+    noise: Annotated[float, "in [0, 1]"] = 0.0
+    jpeg: Annotated[float, "in [0, 1)"] = 0.0
+    compositing: Annotated[float, "in [0, 1]"] = 0.0
+    policy_operations: Annotated[int, "at least 0"] = 0
+    policy_strength: Annotated[float, "in [0, 1]"] = 0.3
     policy: tuple[str, ...] = POLICY_OPERATIONS
-    mixup: float = 0.0
-    mixup_alpha: float = 0.2
-    cutmix: float = 0.0
-    cutmix_alpha: float = 1.0
+    mixup: Annotated[float, "in [0, 1]"] = 0.0
+    mixup_alpha: Annotated[float, "above 0"] = 0.2
+    cutmix: Annotated[float, "in [0, 1]"] = 0.0
+    cutmix_alpha: Annotated[float, "above 0"] = 1.0
     mix_tasks: tuple[str, ...] = ()
-    strength: float = 1.0
+    strength: Annotated[float, "at least 0"] = 1.0
 
     def __post_init__(self) -> None:
-        check_numbers(
-            self,
-            "in [0, 1]",
-            "flip",
-            "erase",
-            "saturation",
-            "noise",
-            "compositing",
-            "policy_strength",
-            "mixup",
-            "cutmix",
-        )
-        check_numbers(self, "in [0, 1)", "shift", "scale", "brightness", "contrast", "crop", "jpeg")
-        check_numbers(
-            self, "at least 0", "rotation", "shear", "gamma", "blur", "policy_operations", "strength"
-        )
-        check_numbers(self, "above 0", "mixup_alpha", "cutmix_alpha")
-        check(0 <= self.hue <= 0.5, "hue", "in [0, 0.5]", self.hue)
         check_choices(self, POLICY_OPERATIONS, "policy")
         check(bool(self.policy), "policy", "at least one operation", self.policy)
         mixed = self.mixup + self.cutmix

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from kfer import spec
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, checked
 
 
 @dataclass(frozen=True)
+@checked
 class SourceSettings:
     """One dataset that gives training, validation and test examples, and maybe pairs.
 
@@ -29,8 +30,8 @@ class SourceSettings:
     """
 
     dataset: str
-    weight: float | None = None
-    central_crop: float = 1.0
+    weight: Annotated[float, "at least 0"] | None = None
+    central_crop: Annotated[float, "in (0, 1]"] = 1.0
     splits: Mapping[str, str] = field(default_factory=lambda: {split: split for split in spec.SPLITS})
     pairs: tuple[str, ...] = ()
     pairs_dataset: str = ""
@@ -39,15 +40,13 @@ class SourceSettings:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_numbers(self, "in (0, 1]", "central_crop")
-        if self.weight is not None:
-            check_numbers(self, "at least 0", "weight")
         check(not (self.pairs and not self.pairs_dataset), "pairs_dataset", "named where pairs are", "")
         unknown = sorted(set(self.splits) - set(spec.SPLITS))
         check(not unknown, "splits", f"a mapping from {', '.join(spec.SPLITS)}", unknown)
 
 
 @dataclass(frozen=True)
+@checked
 class DataSettings:
     """Which examples, at which size.
 
@@ -66,13 +65,13 @@ class DataSettings:
     """
 
     sources: tuple[SourceSettings, ...] = (SourceSettings("synthetic"),)
-    image_size: int = 48
-    channels: int = 1
-    max_bad_image_share: float = 0.02
-    memory_budget_gb: float = 2.0
-    frames: int = 0
+    image_size: Annotated[int, "in [32, 4096]"] = 48
+    channels: Annotated[int, "1, or 3"] = 1
+    max_bad_image_share: Annotated[float, "in [0, 1]"] = 0.02
+    memory_budget_gb: Annotated[float, "at least 0"] = 2.0
+    frames: Annotated[int, "in [0, 10000]"] = 0
     frame_sampling: str = "uniform"
-    sound_seconds: float = 0.0
+    sound_seconds: Annotated[float, "in [0, 3600]"] = 0.0
 
     def __post_init__(self) -> None:
         check(bool(self.sources), "sources", "at least one dataset", self.sources)
@@ -80,13 +79,7 @@ class DataSettings:
         # All of 0, and of None, would mix every example in, as no weights do.
         wanted = "above 0 in at least one source, where any has a weight"
         check(any(weights) or 0 not in weights, "weight", wanted, weights)
-        check(self.image_size >= 32, "image_size", "at least 32 pixels", self.image_size)
-        check(self.channels in (1, 3), "channels", "1 (grey) or 3 (RGB)", self.channels)
-        check_numbers(self, "in [0, 1]", "max_bad_image_share")
-        check_numbers(self, "at least 0", "memory_budget_gb")
-        check_numbers(self, "at least 0", "frames")
         check_choices(self, ("uniform", "dense", "random"), "frame_sampling")
-        check_numbers(self, "at least 0", "sound_seconds")
         with_pairs = [source.dataset for source in self.sources if source.pairs]
         check(
             not (self.frames and with_pairs), "frames", "0 where sources have pairs of images", with_pairs

@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from kfer import ranges
 from kfer.settings.pipeline import PipelineSettings
 
 T = TypeVar("T")
@@ -94,7 +95,10 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
         if dataclasses.is_dataclass(value) or _kind_of_items(hint):
             new = _replace(value, rest, text, name)
         elif isinstance(value, Mapping) and len(rest) == 1:
-            new = {**value, rest[0]: _literal(text)}
+            try:
+                new = {**value, rest[0]: _literal(text)}
+            except _NotAllowedError as error:
+                raise ValueError(f"{name}: {error}") from error
         else:
             raise ValueError(f"there is no setting {name!r}: {whole} is one value")
     else:
@@ -104,7 +108,8 @@ def _replace(settings: Any, path: Sequence[str], text: str, name: str) -> Any:
             raise ValueError(f"{name}: {error}") from error
         except (ValueError, SyntaxError) as error:
             raise ValueError(
-                f"{name} must be {_describe_type(hint)}, such as {_example(hint, value)}; got {text!r}"
+                f"{name} must be {_describe_type(hint)}, such as {_example(hint, value)}; got "
+                f"{ranges.shown(text)}"
             ) from error
     try:
         return dataclasses.replace(settings, **{head: new})
@@ -155,13 +160,13 @@ def _parse(text: str, hint: Any) -> Any:
             raise ValueError(text)
         return text.lower() == "true"
     if hint in (int, float):
-        return hint(text)
+        return ranges.parsed(text, hint)
     if origin is tuple:
-        items = _literal_items(text)
+        items = _literal_items(text, arguments[0])
         if arguments[-1] is not Ellipsis and len(items) != len(arguments):
             raise ValueError(text)
         return tuple(_parse(str(item), arguments[0]) for item in items)
-    value = ast.literal_eval(text)
+    value = _literal(text)
     if not isinstance(value, Mapping):
         raise ValueError(text)
     kind = _kind_of_items(hint)
@@ -186,7 +191,7 @@ def _parse_settings(values: Mapping[str, Any], kind: Any) -> Any:
     if not set(needed) <= values.keys() <= set(allowed):
         raise _NotAllowedError(
             f"expected mappings of {', '.join(allowed)}, of which {', '.join(needed)} must be there; got "
-            f"{dict(values)}"
+            f"{ranges.shown(dict(values))}"
         )
     parsed = {}
     for name, value in values.items():
@@ -194,7 +199,7 @@ def _parse_settings(values: Mapping[str, Any], kind: Any) -> Any:
             parsed[name] = _parse(str(value), hints[name])
         except (ValueError, SyntaxError) as error:
             raise _NotAllowedError(
-                f"{name} must be {_describe_type(hints[name])}; got {value!r}"
+                f"{name} must be {_describe_type(hints[name])}; got {ranges.shown(value)}"
             ) from error
     try:
         return kind(**parsed)
@@ -203,15 +208,28 @@ def _parse_settings(values: Mapping[str, Any], kind: Any) -> Any:
 
 
 def _literal(text: str) -> Any:
-    """A Python literal, or the text itself where it is none."""
+    """A Python literal, or the text itself where it is none.
+
+    Raises:
+        _NotAllowedError: The text is too long, or nested too deeply for Python's parser.
+    """
+    if len(text) > ranges.LONGEST_TEXT:
+        raise _NotAllowedError(f"expected at most {ranges.LONGEST_TEXT:,} characters; got {len(text):,}")
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (RecursionError, MemoryError) as error:
+        raise _NotAllowedError(f"it is nested too deeply; got {ranges.shown(text)}") from error
+    except (ValueError, SyntaxError) as error:
+        if "too many nested" in str(error) or "Exceeds the limit" in str(error):
+            raise _NotAllowedError(f"{str(error).split(';')[0]}; got {ranges.shown(text)}") from error
         return text
 
 
-def _literal_items(text: str) -> Sequence[Any]:
+def _literal_items(text: str, kind: Any) -> Sequence[Any]:
     """The items of "a,b", "(1, 2)" or "['a', 'b']"."""
+    if kind in (int, float):  # as they are typed: Python would take "1_0" and "0x10" for numbers
+        inner = re.sub(r"^\((.*)\)$|^\[(.*)\]$", r"\1\2", text.strip())
+        return [item.strip() for item in inner.split(",") if item.strip()]
     value = _literal(text)
     if value is text:
         return [item.strip() for item in text.split(",") if item.strip()]

@@ -1,11 +1,13 @@
 """How the network is judged."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from kfer.settings.checks import check, check_numbers
+from kfer.settings.checks import check, checked
 
 
 @dataclass(frozen=True)
+@checked
 class EvaluationSettings:
     """How the network is judged, and what it must reach to be pushed.
 
@@ -28,30 +30,18 @@ class EvaluationSettings:
         seed: Seeds the choice of pairs, and the intervals' draws.
     """
 
-    max_pairs: int = 6000
-    false_accept_rates: tuple[float, ...] = (0.1, 0.01, 0.001)
-    threshold_false_accept_rate: float = 0.01
-    folds: int = 10
-    min_expression_accuracy: float = 0.0
-    min_verification_accuracy: float = 0.0
-    max_drop: float = 0.02
+    max_pairs: Annotated[int, "at least 1"] = 6000
+    false_accept_rates: tuple[Annotated[float, "in (0, 1)"], ...] = (0.1, 0.01, 0.001)
+    threshold_false_accept_rate: Annotated[float, "in (0, 1]"] = 0.01
+    folds: Annotated[int, "in [2, 1000]"] = 10
+    min_expression_accuracy: Annotated[float, "in [0, 1]"] = 0.0
+    min_verification_accuracy: Annotated[float, "in [0, 1]"] = 0.0
+    max_drop: Annotated[float, "in [0, 1]"] = 0.02
     slices: tuple[str, ...] = ()
-    min_slice_examples: int = 30
-    resamples: int = 1000
+    min_slice_examples: Annotated[int, "at least 1"] = 30
+    resamples: Annotated[int, "at least 1"] = 1000
     calibrate: bool = True
-    seed: int = 0
+    seed: Annotated[int, "at least 0"] = 0
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 1", "max_pairs", "min_slice_examples", "resamples")
         check(len(set(self.slices)) == len(self.slices), "slices", "different names", self.slices)
-        check(self.folds >= 2, "folds", "at least 2", self.folds)
-        check(
-            all(0 < rate < 1 for rate in self.false_accept_rates),
-            "false_accept_rates",
-            "rates between 0 and 1",
-            self.false_accept_rates,
-        )
-        check_numbers(self, "in (0, 1]", "threshold_false_accept_rate")
-        check_numbers(
-            self, "in [0, 1]", "min_expression_accuracy", "min_verification_accuracy", "max_drop"
-        )

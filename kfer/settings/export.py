@@ -1,8 +1,9 @@
 """What is exported."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from kfer.settings.checks import check_choices, check_numbers
+from kfer.settings.checks import check_choices, checked
 
 #: What TFLite files can compute in.
 TFLITE_VARIANTS = ("float32", "float16", "dynamic_range", "int8", "int8_io", "int16")
@@ -15,6 +16,7 @@ def variant_of(export: str) -> str:
 
 
 @dataclass(frozen=True)
+@checked
 class ExportSettings:
     """What is exported, and how far it may differ from Keras.
 
@@ -51,18 +53,15 @@ class ExportSettings:
     output_signatures: bool = True
     resizable: bool = False
     normalize_embedding: bool = True
-    calibration_images: int = 200
-    calibration_percentile: float = 90.0
-    parity_images: int = 1500
-    max_probability_difference: float = 1e-3
-    max_accuracy_drop: float = 0.01
-    face_margin: float = 0.0
-    face_shift: float = 0.0
+    calibration_images: Annotated[int, "at least 1"] = 200
+    calibration_percentile: Annotated[float, "in [50, 100]"] = 90.0
+    parity_images: Annotated[int, "at least 1"] = 1500
+    max_probability_difference: Annotated[float, "at least 0"] = 1e-3
+    max_accuracy_drop: Annotated[float, "at least 0"] = 0.01
+    face_margin: Annotated[float, "in [-0.3, 2]"] = 0.0
+    face_shift: Annotated[float, "in [-0.5, 0.5]"] = 0.0
     data_license: str = ""
     intended_use: str = ""
 
     def __post_init__(self) -> None:
         check_choices(self, TFLITE_VARIANTS, "tflite")
-        check_numbers(self, "at least 1", "calibration_images", "parity_images")
-        check_numbers(self, "in [50, 100]", "calibration_percentile")
-        check_numbers(self, "at least 0", "max_probability_difference", "max_accuracy_drop")

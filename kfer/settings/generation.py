@@ -1,15 +1,17 @@
 """The networks that draw faces, and how they are trained."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from kfer import spec
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, checked
 
 #: The steps of differentiable augmentation.
 DIFFERENTIABLE = ("colour", "translation", "cutout")
 
 
 @dataclass(frozen=True)
+@checked
 class DcganSettings:
     """A generator and a discriminator of convolutions, both told what a face shall show.
 
@@ -28,26 +30,26 @@ class DcganSettings:
             so (Odena et al. 2017), beside being told them.
     """
 
-    noise_size: int = 100
+    noise_size: Annotated[int, "in [1, 65536]"] = 100
     conditions: tuple[str, ...] = (spec.EXPRESSION,)
-    generator_widths: tuple[int, ...] = (256, 128, 64)
-    discriminator_widths: tuple[int, ...] = (64, 128, 256)
+    generator_widths: tuple[Annotated[int, "in [1, 65536]"], ...] = (256, 128, 64)
+    discriminator_widths: tuple[Annotated[int, "in [1, 65536]"], ...] = (64, 128, 256)
     upsampling: str = "transposed"
     normalization: str = "batch"
     auxiliary: bool = True
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 1", "noise_size")
         both = (spec.EXPRESSION, spec.IDENTITY)
         check(self.conditions in (both[:1], both), "conditions", f"{both[:1]} or {both}", self.conditions)
         for name in ("generator_widths", "discriminator_widths"):
             widths = getattr(self, name)
-            check(bool(widths) and min(widths) >= 1, name, "a tuple of widths of at least 1", widths)
+            check(bool(widths), name, "at least one width", widths)
         check_choices(self, ("transposed", "resize"), "upsampling")
         check_choices(self, ("batch", "spectral", "none"), "normalization")
 
 
 @dataclass(frozen=True)
+@checked
 class AdversarialSettings:
     """How a generator and a discriminator are trained against each other.
 
@@ -76,33 +78,28 @@ class AdversarialSettings:
         seed: Seeds weights, noise and order.
     """
 
-    epochs: int = 40
-    batch_size: int = 64
+    epochs: Annotated[int, "at least 1"] = 40
+    batch_size: Annotated[int, "at least 1"] = 64
     loss: str = "non_saturating"
-    generator_learning_rate: float = 2e-4
-    discriminator_learning_rate: float = 2e-4
-    beta_1: float = 0.5
+    generator_learning_rate: Annotated[float, "above 0"] = 2e-4
+    discriminator_learning_rate: Annotated[float, "above 0"] = 2e-4
+    beta_1: Annotated[float, "in [0, 1)"] = 0.5
     schedule: str = "linear"
-    label_smoothing: float = 0.0
-    r1: float = 0.0
-    r1_interval: int = 16
-    auxiliary_weight: float = 1.0
+    label_smoothing: Annotated[float, "in [0, 1)"] = 0.0
+    r1: Annotated[float, "at least 0"] = 0.0
+    r1_interval: Annotated[int, "at least 1"] = 16
+    auxiliary_weight: Annotated[float, "at least 0"] = 1.0
     augmentation: tuple[str, ...] = ("colour", "translation")
     mirror: bool = True
-    balance: float = 0.5
-    average: float = 0.999
+    balance: Annotated[float, "in [0, 1]"] = 0.5
+    average: Annotated[float, "in [0, 1)"] = 0.999
     mixed_precision: str = "float32"
-    samples: int = 8
-    seed: int = 0
+    samples: Annotated[int, "at least 2"] = 8
+    seed: Annotated[int, "at least 0"] = 0
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 1", "epochs", "batch_size", "r1_interval")
-        check(self.samples >= 2, "samples", "at least 2", self.samples)
         check_choices(self, ("non_saturating", "hinge"), "loss")
-        check_numbers(self, "above 0", "generator_learning_rate", "discriminator_learning_rate")
-        check_numbers(self, "in [0, 1)", "beta_1", "label_smoothing", "average")
         check_choices(self, ("constant", "linear"), "schedule")
-        check_numbers(self, "at least 0", "r1", "auxiliary_weight", "seed")
         check(
             self.loss == "non_saturating" or not self.label_smoothing,
             "label_smoothing",
@@ -110,5 +107,4 @@ class AdversarialSettings:
             self.label_smoothing,
         )
         check_choices(self, DIFFERENTIABLE, "augmentation")
-        check_numbers(self, "in [0, 1]", "balance")
         check_choices(self, ("float32", "mixed_bfloat16"), "mixed_precision")

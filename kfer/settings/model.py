@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, checked
 
 #: What is made of the frames of a clip.
 TEMPORAL = (
@@ -21,6 +21,7 @@ TEMPORAL = (
 
 
 @dataclass(frozen=True)
+@checked
 class ModelSettings:
     """The network: a backbone and its heads.
 
@@ -45,30 +46,22 @@ class ModelSettings:
     backbone: str = "compact"
     backbone_arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
-    embedding_size: int = 128
-    dropout: float = 0.1
+    embedding_size: Annotated[int, "in [1, 65536]"] = 128
+    dropout: Annotated[float, "in [0, 1)"] = 0.1
     temporal: str = "gru"
-    temporal_units: tuple[int, ...] = (64,)
+    temporal_units: tuple[Annotated[int, "in [1, 65536]"], ...] = (64,)
     fusion: str = "feature"
-    fusion_weights: tuple[float, ...] = ()
-    modality_dropout: float = 0.3
+    fusion_weights: tuple[Annotated[float, "at least 0"], ...] = ()
+    modality_dropout: Annotated[float, "in [0, 1)"] = 0.3
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 1", "embedding_size")
-        check_numbers(self, "in [0, 1)", "dropout")
         check_choices(self, TEMPORAL, "temporal")
         check_choices(self, ("feature", "decision", "model", "frames", "sound"), "fusion")
-        check_numbers(self, "in [0, 1)", "modality_dropout")
         weights = self.fusion_weights
         check(
-            not weights or (len(weights) == 2 and min(weights) >= 0 and max(weights) > 0),
+            not weights or (len(weights) == 2 and max(weights) > 0),
             "fusion_weights",
             "() or two numbers of at least 0, not both 0",
             weights,
         )
-        check(
-            len(self.temporal_units) >= 1 and min(self.temporal_units) >= 1,
-            "temporal_units",
-            "a tuple of widths of at least 1",
-            self.temporal_units,
-        )
+        check(bool(self.temporal_units), "temporal_units", "at least one width", self.temporal_units)

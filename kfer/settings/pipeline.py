@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kfer.settings.augmentation import AugmentationSettings
-from kfer.settings.checks import check, check_folder_name
+from kfer.settings.checks import check, check_folder_name, checked
 from kfer.settings.data import DataSettings
 from kfer.settings.evaluation import EvaluationSettings
 from kfer.settings.export import ExportSettings
@@ -24,6 +24,7 @@ from kfer.settings.tuning import TuningSettings
 
 
 @dataclass(frozen=True)
+@checked
 class PipelineSettings:
     """Everything that a pipeline can be told.
 

@@ -1,11 +1,13 @@
 """Which examples a training batch is drawn from."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from kfer.settings.checks import check, check_numbers
+from kfer.settings.checks import check, checked
 
 
 @dataclass(frozen=True)
+@checked
 class SamplingSettings:
     """How often a training sees which examples. As it stands: each as often as any other.
 
@@ -25,10 +27,10 @@ class SamplingSettings:
     """
 
     balance: tuple[str, ...] = ()
-    balance_power: float = 1.0
-    people_per_batch: int = 0
-    images_per_person: int = 4
-    least_images_per_person: int = 1
+    balance_power: Annotated[float, "in [0, 1]"] = 1.0
+    people_per_batch: Annotated[int, "0, or at least 2"] = 0
+    images_per_person: Annotated[int, "at least 2"] = 4
+    least_images_per_person: Annotated[int, "at least 1"] = 1
 
     def __post_init__(self) -> None:
         check(
@@ -37,12 +39,3 @@ class SamplingSettings:
             'a tuple of different features, such as ("expression",)',
             self.balance,
         )
-        check_numbers(self, "in [0, 1]", "balance_power")
-        check(
-            self.people_per_batch == 0 or self.people_per_batch >= 2,
-            "people_per_batch",
-            "0, or at least 2 to be told apart",
-            self.people_per_batch,
-        )
-        check(self.images_per_person >= 2, "images_per_person", "at least 2", self.images_per_person)
-        check_numbers(self, "at least 1", "least_images_per_person")

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from kfer import spec
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, checked
 
 CLASSES, SOFT_CLASSES, MULTI_LABEL = "classes", "soft_classes", "multi_label"
 REGRESSION, EMBEDDING = "regression", "embedding"
@@ -60,6 +60,7 @@ IMBALANCE = ("none", "balanced", "effective_number")
 
 
 @dataclass(frozen=True)
+@checked
 class LabelSettings:
     """What examples carry for a task, or for slices of an evaluation.
 
@@ -86,6 +87,7 @@ class LabelSettings:
 
 
 @dataclass(frozen=True)
+@checked
 class TaskSettings:
     """One thing that the network learns, and how.
 
@@ -128,17 +130,17 @@ class TaskSettings:
     feature: str = ""
     loss: str = ""
     loss_arguments: Mapping[str, Any] = field(default_factory=dict)
-    weight: float = 1.0
+    weight: Annotated[float, "at least 0"] = 1.0
     metrics: tuple[str, ...] = ()
     imbalance: str = "none"
-    layers: tuple[int, ...] = ()
-    dropout: float | None = None
+    layers: tuple[Annotated[int, "in [1, 65536]"], ...] = ()
+    dropout: Annotated[float, "in [0, 1)"] | None = None
     parts_after: str = ""
     normalize_features: bool = False
     stop_gradient: bool = False
     teachers: tuple[str, ...] = ()
-    distillation_weight: float = 0.5
-    distillation_temperature: float = 2.0
+    distillation_weight: Annotated[float, "in [0, 1]"] = 0.5
+    distillation_temperature: Annotated[float, "above 0"] = 2.0
 
     def __post_init__(self) -> None:
         check_choices(self, tuple(LOSSES), "kind")
@@ -166,12 +168,6 @@ class TaskSettings:
             f"none for a task of kind {self.kind}",
             self.imbalance,
         )
-        check(all(width >= 1 for width in self.layers), "layers", "widths of at least 1", self.layers)
-        if self.dropout is not None:
-            check_numbers(self, "in [0, 1)", "dropout")
-        check_numbers(self, "at least 0", "weight")
-        check_numbers(self, "in [0, 1]", "distillation_weight")
-        check_numbers(self, "above 0", "distillation_temperature")
 
     def label(self) -> LabelSettings:
         """What examples carry for it."""

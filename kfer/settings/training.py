@@ -1,11 +1,11 @@
 """How the network is trained."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.ranges import check_number
+from kfer.settings.checks import check, check_choices, checked
 from kfer.settings.sampling import SamplingSettings
 
 _ABOVE_0, _OR_0 = "above 0", "at least 0"
@@ -21,6 +21,7 @@ WEIGHTING_ARGUMENTS: dict[str, dict[str, str]] = {
 
 
 @dataclass(frozen=True)
+@checked
 class FineTuningStage:
     """A part of a training in which some of the backbone is frozen.
 
@@ -34,22 +35,13 @@ class FineTuningStage:
         learning_rate_factor: Peak rate of this stage, as a multiple of the training's.
     """
 
-    epochs: int
+    epochs: Annotated[int, "at least 1"]
     unfreeze: tuple[str, ...] = ()
-    learning_rate_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "at least 1", "epochs")
-        check_numbers(self, "above 0", "learning_rate_factor")
-        check(
-            isinstance(self.unfreeze, tuple),
-            "unfreeze",
-            'a tuple of names such as ("layer4",)',
-            self.unfreeze,
-        )
+    learning_rate_factor: Annotated[float, "above 0"] = 1.0
 
 
 @dataclass(frozen=True)
+@checked
 class TrainingSettings:
     """How the network is trained.
 
@@ -95,39 +87,32 @@ class TrainingSettings:
             (1.5) and "learning_rate" (0.025) of gradnorm.
     """
 
-    epochs: int = 10
-    batch_size: int = 32
-    accumulation: int = 1
+    epochs: Annotated[int, "at least 1"] = 10
+    batch_size: Annotated[int, "at least 1"] = 32
+    accumulation: Annotated[int, "at least 1"] = 1
     optimizer: str = "adamw"
-    learning_rate: float = 5e-3
+    learning_rate: Annotated[float, "above 0"] = 5e-3
     schedule: str = "cosine"
-    warmup_epochs: float = 1.0
-    weight_decay: float = 1e-2
-    gradient_clip: float = 0.0
-    average: float = 0.0
+    warmup_epochs: Annotated[float, "at least 0"] = 1.0
+    weight_decay: Annotated[float, "at least 0"] = 1e-2
+    gradient_clip: Annotated[float, "at least 0"] = 0.0
+    average: Annotated[float, "in [0, 1)"] = 0.0
     stop_metric: str = ""
-    patience: int = 0
+    patience: Annotated[int, "at least 0"] = 0
     keep_best: bool = False
     mixed_precision: str = "float32"
-    validation_pairs: int = 2000
-    seed: int = 0
+    validation_pairs: Annotated[int, "at least 1"] = 2000
+    seed: Annotated[int, "at least 0"] = 0
     stages: tuple[FineTuningStage, ...] = ()
-    layer_decay: float = 1.0
+    layer_decay: Annotated[float, "in (0, 1]"] = 1.0
     cache_features: bool = False
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     strategy: str = "none"
-    worker_timeout_s: float = 120.0
+    worker_timeout_s: Annotated[float, "above 0"] = 120.0
     weighting: str = "fixed"
     weighting_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 1", "epochs", "batch_size", "accumulation", "validation_pairs")
-        check_numbers(self, "above 0", "learning_rate", "worker_timeout_s")
-        check_numbers(self, "in (0, 1]", "layer_decay")
-        check_numbers(self, "in [0, 1)", "average")
-        check_numbers(
-            self, "at least 0", "warmup_epochs", "weight_decay", "gradient_clip", "patience", "seed"
-        )
         check_choices(self, ("sgd", "adamw", "lamb"), "optimizer")
         check_choices(self, ("cosine", "one_cycle", "constant"), "schedule")
         check_choices(self, ("none", "mirrored", "multi_worker"), "strategy")
@@ -162,10 +147,4 @@ def _check_weighting_arguments(method: str, arguments: Mapping[str, Any]) -> Non
     for name, value in arguments.items():
         names = f"among {', '.join(allowed)}" if allowed else "empty"
         check(name in allowed, "weighting_arguments", f"{names} for weighting {method}", name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        check(
-            is_number and math.isfinite(value) and (value > 0 or (value == 0 and allowed[name] == _OR_0)),
-            f"weighting_arguments: {name} of {method}",
-            f"a number {allowed[name]}",
-            value,
-        )
+        check_number(value, f"weighting_arguments: {name} of {method}", float, allowed[name])

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from kfer.settings.checks import check, check_choices, check_numbers
+from kfer.settings.checks import check, check_choices, checked
 
 #: The weights of all tasks that have one, as a name in a space.
 ALL_WEIGHTS = "tasks.*.weight"
@@ -13,6 +14,7 @@ _LINEAR, LOG, SIMPLEX = "linear", "log", "simplex"
 
 
 @dataclass(frozen=True)
+@checked
 class ParameterSettings:
     """Which values of a setting are tried: a range of numbers, or a list.
 
@@ -29,10 +31,10 @@ class ParameterSettings:
 
     low: float | None = None
     high: float | None = None
-    factors: tuple[float, ...] = ()
+    factors: tuple[Annotated[float, "above 0"], ...] = ()
     values: tuple[str, ...] = ()
     scale: str = _LINEAR
-    steps: int = 0
+    steps: Annotated[int, "0, or at least 2"] = 0
 
     def __post_init__(self) -> None:
         check_choices(self, (_LINEAR, LOG, SIMPLEX), "scale")
@@ -51,11 +53,9 @@ class ParameterSettings:
             self._check_range("low and high", (self.low, self.high))
         if self.factors:
             check(len(self.factors) == 2, "factors", "two numbers", self.factors)
-            check(min(self.factors) > 0, "factors", "above 0", self.factors)
             self._check_range("factors", self.factors)
         if self.values:
             check(len(set(self.values)) == len(self.values) >= 2, "values", "two or more", self.values)
-        check(self.steps == 0 or self.steps >= 2, "steps", "0 or at least 2", self.steps)
         check(not self.steps or not self.values, "steps", "0 beside values", self.steps)
 
     def _check_range(self, name: str, numbers: tuple[float | None, ...]) -> None:
@@ -67,6 +67,7 @@ class ParameterSettings:
 
 
 @dataclass(frozen=True)
+@checked
 class MetricSettings:
     """What a metric of the validation adds to the score by which trials are compared.
 
@@ -78,13 +79,12 @@ class MetricSettings:
             is worse than any that misses none. None for no floor.
     """
 
-    weight: float = 1.0
+    weight: Annotated[float, "at least 0"] = 1.0
     worst: float = 0.0
     best: float = 1.0
     floor: float | None = None
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 0", "weight")
         check(self.worst != self.best, "worst and best", "different numbers", (self.worst, self.best))
 
 
@@ -99,6 +99,7 @@ def _default_space() -> dict[str, ParameterSettings]:
 
 
 @dataclass(frozen=True)
+@checked
 class TuningSettings:
     """A search of settings with Keras Tuner.
 
@@ -125,25 +126,21 @@ class TuningSettings:
         seed: Seeds the search.
     """
 
-    trials: int = 2
+    trials: Annotated[int, "at least 0"] = 2
     study: str = ""
     tuner: str = RANDOM
     space: Mapping[str, ParameterSettings] = field(default_factory=_default_space)
     objective: Mapping[str, MetricSettings] = field(default_factory=dict)
-    epochs: int = 1
-    example_share: float = 0.4
-    patience: int = 0
-    factor: int = 3
-    smaller_batches: int = 0
+    epochs: Annotated[int, "at least 1"] = 1
+    example_share: Annotated[float, "in (0, 1]"] = 0.4
+    patience: Annotated[int, "at least 0"] = 0
+    factor: Annotated[int, "at least 2"] = 3
+    smaller_batches: Annotated[int, "at least 0"] = 0
     own_process: bool = False
-    seed: int = 0
+    seed: Annotated[int, "at least 0"] = 0
 
     def __post_init__(self) -> None:
-        check_numbers(self, "at least 0", "trials", "patience", "smaller_batches", "seed")
-        check_numbers(self, "at least 1", "epochs")
-        check_numbers(self, "in (0, 1]", "example_share")
         check_choices(self, TUNERS, "tuner")
-        check(self.factor >= 2, "factor", "at least 2", self.factor)
         check(
             not (self.trials and self.study),
             "study",

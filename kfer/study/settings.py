@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from kfer import spec
 from kfer.settings import PipelineSettings, active, dotted
+from kfer.settings.checks import checked
 from kfer.settings.training import WEIGHTING_ARGUMENTS
 
 #: The tasks whose figures are compared.
@@ -22,6 +23,7 @@ ONE_TASK_OR_BOTH: dict[str, dict[str, str]] = {
 
 
 @dataclass(frozen=True)
+@checked
 class StudySettings:
     """A study: one pipeline in several variants, which are judged alike.
 
@@ -41,15 +43,13 @@ class StudySettings:
     name: str
     base: PipelineSettings
     variants: Mapping[str, Mapping[str, str]]
-    seeds: tuple[int, ...] = (0,)
-    resamples: int = 2000
+    seeds: tuple[Annotated[int, "at least 0"], ...] = (0,)
+    resamples: Annotated[int, "at least 1"] = 2000
     baseline: str = ""
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different numbers, at least one; got {self.seeds}")
-        if self.resamples < 1:
-            raise ValueError(f"resamples must be at least 1; got {self.resamples}")
         if self.base.tuning.trials:
             raise ValueError(
                 "base.tuning.trials must be 0, for a search would give each variant another learning "
@@ -90,12 +90,6 @@ class StudySettings:
 
     def _check_variant(self, name: str) -> None:
         changes = self.variants[name]
-        for setting, value in changes.items():
-            if not isinstance(value, str):
-                raise ValueError(
-                    f"variants.{name}: values must be texts, as on the command line; {setting} is "
-                    f"{value!r}"
-                )
         try:
             changed = self.variant(name, self.seeds[0])
         except ValueError as error:

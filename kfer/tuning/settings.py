@@ -1,12 +1,14 @@
 """What a study of hyperparameters can be told."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from kfer.settings import PipelineSettings
-from kfer.settings.checks import check, check_folder_name, check_numbers
+from kfer.settings.checks import check, check_folder_name, checked
 
 
 @dataclass(frozen=True)
+@checked
 class TuningStudySettings:
     """A study: a search of a pipeline's settings.
 
@@ -23,9 +25,9 @@ class TuningStudySettings:
 
     name: str
     base: PipelineSettings
-    seeds: tuple[int, ...] = (0, 1, 2)
-    worker_timeout_s: float = 60.0
-    chief_timeout_s: float = 900.0
+    seeds: tuple[Annotated[int, "at least 0"], ...] = (0, 1, 2)
+    worker_timeout_s: Annotated[float, "above 0"] = 60.0
+    chief_timeout_s: Annotated[float, "above 0"] = 900.0
 
     def __post_init__(self) -> None:
         check_folder_name(self.name)
@@ -47,4 +49,3 @@ class TuningStudySettings:
             "different numbers, at least one",
             self.seeds,
         )
-        check_numbers(self, "above 0", "worker_timeout_s", "chief_timeout_s")

@@ -191,7 +191,7 @@ def test_a_setting_is_searched_once():
         ({"factors": (2.0, 0.5)}, "factors must be a lower number and a higher one"),
         ({"low": 0.0, "high": 1.0, "scale": "log"}, "above 0 on the scale log"),
         ({"values": ("1",)}, "two or more"),
-        ({"low": 0.0, "high": 1.0, "steps": 1}, "steps must be 0 or at least 2"),
+        ({"low": 0.0, "high": 1.0, "steps": 1}, "steps must be 0, or at least 2"),
         ({"low": 0.0, "high": 1.0, "scale": "cubic"}, "among linear, log, simplex"),
     ],
 )
