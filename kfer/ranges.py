@@ -1,7 +1,7 @@
 """Numbers and the ranges that they must lie in, as settings and arguments state them.
 
 A range is a text, as messages have it: "at least 1", "above 0", "in [0, 1)", "0, or at least 2". Every
-number is finite, and none is larger than `LARGEST`.
+number is finite, and none is larger than `LARGEST` or, where it need not be whole, `LARGEST_FLOAT`.
 """
 
 import functools
@@ -12,6 +12,8 @@ from typing import Any
 
 #: The largest whole number of 32 bits: counts and seeds beyond it are no longer such in TensorFlow.
 LARGEST = 2**31 - 1
+#: What float32, whose largest is 3.4e38, has room to compute with.
+LARGEST_FLOAT = 1e30
 #: The longest text that a setting or an argument may be.
 LONGEST_TEXT = 100_000
 _SHOWN = 100
@@ -43,8 +45,10 @@ def check_number(value: Any, name: str, kind: type, words: str = "") -> None:
         raise ValueError(f"{name} must be {_described(kind, words)}; got {shown(value)}")
     if words and not allows(words, value):
         raise ValueError(f"{name} must be {words}; got {shown(value)}")
-    if abs(value) > LARGEST:
+    if kind is int and abs(value) > LARGEST:
         raise ValueError(f"{name} must be at most {LARGEST:,} in size; got {shown(value)}")
+    if abs(value) > LARGEST_FLOAT:
+        raise ValueError(f"{name} must be at most {LARGEST_FLOAT:g} in size; got {shown(value)}")
 
 
 def parsed(text: str, kind: type) -> int | float:

@@ -23,11 +23,18 @@ def test_a_range_is_what_its_words_say(words, inside, outside):
     assert not any(ranges.allows(words, value) for value in outside)
 
 
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, True, "1", None, 1j, 2**31, -(2**31)])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, True, "1", None, 1j, 10**31, -(10**31)])
 @pytest.mark.parametrize("kind", [int, float])
 def test_what_is_no_number_is_refused(value, kind):
     with pytest.raises(ValueError, match=r"^rate must be "):
         ranges.check_number(value, "rate", kind)
+
+
+def test_counts_and_seeds_fit_32_bits():
+    for value in (2**31, -(2**31)):
+        with pytest.raises(ValueError, match=r"at most 2,147,483,647 in size"):
+            ranges.check_number(value, "seed", int)
+    ranges.check_number(2**31, "rate", float)
 
 
 def test_a_fraction_is_no_whole_number():

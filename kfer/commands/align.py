@@ -50,6 +50,7 @@ def run(parsed: argparse.Namespace) -> int:
         raise ValueError(
             "pictures for training are taken as they lie: turn them before, without --turned"
         )
+    options.detector_settings(parsed)  # what it needs is there
     settings = AlignmentSettings(
         crop=Crop(parsed.margin or 0.0, parsed.shift or 0.0),
         size=parsed.size,

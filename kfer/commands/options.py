@@ -7,6 +7,7 @@ from typing import Any
 
 from kfer.arguments import number
 from kfer.files import check_new
+from kfer.inference import mediapipe
 from kfer.inference.alignment import Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.detection import DETECTORS
@@ -142,7 +143,15 @@ def add_gallery(parser: argparse.ArgumentParser) -> None:
 
 
 def detector_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings of a `FaceAnalyzer` that `add_detection` asks for."""
+    """The settings of a `FaceAnalyzer` that `add_detection` asks for.
+
+    Raises:
+        ModuleNotFoundError: A package is missing that brings their networks.
+    """
+    if options.detector == "blazeface":
+        mediapipe.check_installed("the detector blazeface")
+    if options.landmarks == "dense":
+        mediapipe.check_installed('landmarks="dense"')
     return {
         "detector": options.detector,
         "weights": options.detector_weights,

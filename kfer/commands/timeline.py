@@ -63,6 +63,8 @@ def run(parsed: argparse.Namespace) -> int:
     for path, ending in ((parsed.csv, ".csv"), (parsed.episodes, ".csv"), (parsed.draw, ".png")):
         if path is not None:
             files.check_new(path, ending)
+    if parsed.draw is not None:
+        timeline.check_drawable()
     if len(set(parsed.recordings)) < len(parsed.recordings):
         raise ValueError("a recording is given twice: give each once")
     recordings = [observations.read(path) for path in parsed.recordings]

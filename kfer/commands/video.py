@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from kfer.arguments import whole
 from kfer.commands import NO, YES, counted, options, print_table
+from kfer.console import after_the_deed
 from kfer.files import check_new, replacing
 from kfer.inference import timeline
 from kfer.inference.drawing import Annotation, draw
@@ -78,6 +79,7 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
             check_new(path, ending)
     if parsed.timeline is not None:
         check_new(parsed.timeline, ".png")
+        timeline.check_drawable()
     analyzer = options.analyzer_of(parsed)
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint) if parsed.gallery else None
     threshold = options.threshold_of(parsed, analyzer.model).similarity if gallery else None
@@ -106,7 +108,10 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
         timeline.save(parsed.timeline, [each for each in told if not each.is_glimpse] or told)
     if skipped:
         print(f"kfer: {skipped} frames could not be read", file=sys.stderr)
-    return _print(summary)
+    written = any((parsed.json, parsed.csv, parsed.draw, parsed.timeline))
+    with after_the_deed() if written else contextlib.nullcontext():
+        return _print(summary)
+    return YES if summary.tracks else NO  # the lines could not be printed
 
 
 class _Drawn:

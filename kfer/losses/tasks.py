@@ -1,11 +1,8 @@
 """The losses of a task, as its settings say."""
 
-import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,16 +11,17 @@ from kfer.losses import class_weights as weights_by_class
 from kfer.losses import classification, distillation, margins, metric_learning, multi_label, regression
 from kfer.losses.adaptive_scale import AdaCos, adacos
 from kfer.losses.means import element_weights
-from kfer.settings.checks import check
 from kfer.settings.tasks import (
     CLASSES,
     EMBEDDING,
     LOSSES,
     MULTI_LABEL,
+    OF_HEADS,
     PAIRWISE_LOSSES,
     REGRESSION,
     SOFT_CLASSES,
     TaskSettings,
+    check_loss_arguments,
 )
 
 # From labels, outputs and sample weights.
@@ -54,28 +52,6 @@ _MEANS: dict[str, Callable[..., tf.Tensor]] = {
 _CLASS_WEIGHTS = {
     "balanced": weights_by_class.balanced,
     "effective_number": weights_by_class.effective_number,
-}
-
-# Arguments of a task's head; the loss sees them in the shape of its cosines.
-_OF_HEADS = {"subcenter_arcface": ("sub_centers",)}
-# What a loss argument may be; a parameter of a loss that is not here is not the user's.
-_ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "label_smoothing": ("a number in [0, 1)", lambda value: _is_number(value) and 0 <= value < 1),
-    "gamma": ("a number, at least 0", lambda value: _is_number(value) and value >= 0),
-    "alpha": (
-        "None or a number in [0, 1]",
-        lambda value: value is None or (_is_number(value) and 0 <= value <= 1),
-    ),
-    "delta": ("a number above 0", lambda value: _is_number(value) and value > 0),
-    "margin": ("a number, at least 0", lambda value: _is_number(value) and value >= 0),
-    "scale": ("a number above 0", lambda value: _is_number(value) and value > 0),
-    "center_weight": ("a number, at least 0", lambda value: _is_number(value) and value >= 0),
-    "sub_centers": (
-        "a whole number above 0",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
-    ),
-    "soft": ("True or False", lambda value: isinstance(value, bool)),
-    "temperature": ("a number above 0", lambda value: _is_number(value) and value > 0),
 }
 
 
@@ -147,9 +123,9 @@ def for_task(
         ValueError: An argument of the loss is unknown or out of its range, or something needed is not
             there.
     """
+    check_loss_arguments(task)
     name = task.loss or LOSSES[task.kind][0]
     if name == _ADACOS:
-        _check_arguments(name, (), task.loss_arguments)
         if layer is None:
             raise ValueError("the loss adacos needs the layer that holds its scale; got None")
         return TaskLoss(
@@ -157,12 +133,7 @@ def for_task(
             _weights(task.kind, name, None),
             layer,
         )
-    allowed = [
-        argument for argument in inspect.signature(_MEANS[name]).parameters if argument in _ARGUMENTS
-    ]
-    of_head = _OF_HEADS.get(name, ())
-    _check_arguments(name, [*allowed, *of_head], task.loss_arguments)
-    own = {key: value for key, value in task.loss_arguments.items() if key not in of_head}
+    own = {key: value for key, value in task.loss_arguments.items() if key not in OF_HEADS}
     mean = partial(_MEANS[name], **own)
     class_weights = _class_weights(task, class_counts)
     if class_weights is not None:
@@ -248,17 +219,3 @@ def _class_weights(task: TaskSettings, counts: np.ndarray | None) -> np.ndarray 
             f"{len(task.names)} classes; got {got}"
         )
     return _CLASS_WEIGHTS[task.imbalance](counts)
-
-
-def _check_arguments(loss: str, allowed: Sequence[str], arguments: Mapping[str, Any]) -> None:
-    for name, value in arguments.items():
-        if name not in allowed:
-            raise ValueError(
-                f"loss_arguments: {loss} takes {', '.join(allowed) or 'no arguments'}; got {name!r}"
-            )
-        expected, is_allowed = _ARGUMENTS[name]
-        check(is_allowed(value), f"loss_arguments: {name} of {loss}", expected, value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -11,7 +11,7 @@ from kfer import entry
 from kfer.arguments import Parser, whole
 from kfer.console import after_the_deed, log_to_console
 from kfer.files import check_new
-from kfer.pipeline import config, runner
+from kfer.pipeline import config, early, runner
 from kfer.pipeline.arguments import separate
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
@@ -39,6 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         return _inspect(root, options)
     if options.bundle:
         check_new(Path(options.bundle), ".zip")
+    early.check(settings, root)
     try:
         with runner.exclusive(root):
             return _run(settings, root, options, is_chief=not worker)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from kfer import spec
+from kfer.ranges import check_number, shown
 from kfer.settings.checks import check, check_choices, checked
 
 CLASSES, SOFT_CLASSES, MULTI_LABEL = "classes", "soft_classes", "multi_label"
@@ -42,6 +43,34 @@ _USUAL_METRICS = {
     MULTI_LABEL: ("macro_f1",),
     REGRESSION: ("mae", "ccc"),
     EMBEDDING: ("accuracy",),
+}
+#: Arguments of a task's head; the loss sees them in the shape of its cosines.
+OF_HEADS = ("sub_centers",)
+#: The arguments of each loss that are the user's.
+LOSS_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "cross_entropy": ("label_smoothing",),
+    "focal": ("gamma",),
+    "binary_focal": ("gamma", "alpha"),
+    "huber": ("delta",),
+    "arcface": ("margin", "scale"),
+    "cosface": ("margin", "scale"),
+    "subcenter_arcface": ("margin", "scale", "sub_centers"),
+    "center": ("scale", "center_weight"),
+    "triplet_semihard": ("margin",),
+    "triplet_hard": ("margin", "soft"),
+    "supervised_contrastive": ("temperature",),
+}
+_RANGES: dict[str, tuple[type, str]] = {
+    "label_smoothing": (float, "in [0, 1)"),
+    "gamma": (float, "at least 0"),
+    "alpha": (float, "in [0, 1]"),
+    "delta": (float, "above 0"),
+    "margin": (float, "at least 0"),
+    "scale": (float, "above 0"),
+    "center_weight": (float, "at least 0"),
+    "sub_centers": (int, "at least 1"),
+    "soft": (bool, ""),
+    "temperature": (float, "above 0"),
 }
 #: Losses that compare embeddings with each other: their network has no direction for each person.
 PAIRWISE_LOSSES = ("triplet_semihard", "triplet_hard", "supervised_contrastive")
@@ -179,6 +208,26 @@ class TaskSettings:
 
 
 Tasks = Mapping[str, TaskSettings]
+
+
+def check_loss_arguments(task: TaskSettings) -> None:
+    """Checks the arguments of a task's loss, which may be set one after the other with the loss.
+
+    Raises:
+        ValueError: One is unknown, or out of its range.
+    """
+    loss = task.loss or LOSSES[task.kind][0]
+    allowed = LOSS_ARGUMENTS.get(loss, ())
+    for name, value in task.loss_arguments.items():
+        if name not in allowed:
+            raise ValueError(
+                f"loss_arguments: {loss} takes {', '.join(allowed) or 'no arguments'}; got {shown(name)}"
+            )
+        where, (kind, words) = f"loss_arguments: {name} of {loss}", _RANGES[name]
+        if kind is bool:
+            check(isinstance(value, bool), where, "True or False", value)
+        elif not (value is None and name == "alpha"):
+            check_number(value, where, kind, words)
 
 
 def default_tasks() -> dict[str, TaskSettings]:

@@ -30,7 +30,7 @@ def make(**changes) -> ComparisonSettings:
     ("changes", "message"),
     [
         ({"candidates": {}}, "at least one network"),
-        ({"candidates": {"one": {"backbone": "compact"}}}, "map names to ModelSettings; 'one' is"),
+        ({"candidates": {"one": {"backbone": "compact"}}}, "must be ModelSettings"),
         ({"candidates": {"a/b": ModelSettings()}}, "letters, digits, - and _"),
         ({"seeds": ()}, "at least one; got"),
         ({"seeds": (1, 1)}, r"different numbers, at least one; got \(1, 1\)"),
@@ -41,7 +41,7 @@ def make(**changes) -> ComparisonSettings:
         ),
         ({"resamples": 0}, "resamples must be at least 1; got 0"),
         ({"int8_images": 0}, "int8_images must be at least 1; got 0"),
-        ({"references": {"a paper": 53.4}}, r"in \[0, 1\]; 'a paper' is 53\.4"),
+        ({"references": {"a paper": 53.4}}, r"a paper must be in \[0, 1\]; got 53\.4"),
     ],
 )
 def test_what_makes_no_comparison_is_refused(changes, message):

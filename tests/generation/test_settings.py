@@ -21,7 +21,7 @@ BASE = PipelineSettings(tuning=TuningSettings(trials=0))
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        (DcganSettings, {"noise_size": 0}, "noise_size must be at least 1"),
+        (DcganSettings, {"noise_size": 0}, "noise_size must be in "),
         (
             DcganSettings,
             {"conditions": ()},
@@ -32,7 +32,7 @@ BASE = PipelineSettings(tuning=TuningSettings(trials=0))
             {"conditions": ("identity",)},
             r"or \('expression', 'identity'\); got \('identity'",
         ),
-        (DcganSettings, {"generator_widths": ()}, "generator_widths must be a tuple of widths"),
+        (DcganSettings, {"generator_widths": ()}, "generator_widths must be at least one width"),
         (DcganSettings, {"upsampling": "bilinear"}, "upsampling must be among transposed, resize"),
         (DcganSettings, {"normalization": "layer"}, "normalization must be among batch, spectral, none"),
         (AdversarialSettings, {"loss": "wasserstein"}, "loss must be among non_saturating, hinge"),
@@ -43,7 +43,7 @@ BASE = PipelineSettings(tuning=TuningSettings(trials=0))
         (MeasureSettings, {"num_images": 10}, "num_images must be at least 100"),
         (MeasureSettings, {"num_images_each_epoch": 1}, "num_images_each_epoch must be 0, or at least 2"),
         (MeasureSettings, {"features": "vgg"}, "features must be among embedding, inception"),
-        (GenerationSettings, {"name": "a b", "base": BASE}, "name must be letters"),
+        (GenerationSettings, {"name": "a b", "base": BASE}, "name must be at most 100 letters"),
         (
             GenerationSettings,
             {

@@ -94,7 +94,7 @@ def test_all_settings_are_found_and_checked():
 def test_a_number_is_finite_and_in_its_range(kind, name, number, words, wrap):
     where = f"{kind.__name__}.{name}"
     assert words or where in WITHOUT_RANGE, f"{where} states no range"
-    for value in (math.nan, math.inf, -math.inf, 2.0**40, 10**5000):
+    for value in (math.nan, math.inf, -math.inf, 1e31, 10**5000):
         said = refused(kind, name, wrap(value))
         assert len(said) < 400
     if words == "nested":

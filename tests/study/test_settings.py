@@ -30,7 +30,7 @@ VOTES = {"expression": TaskSettings("soft_classes", names=("a", "b"), feature="v
         ),
         (
             {"variants": {"one": {"tasks.identity.weight": 0}}},
-            r"variants\.one: values must be texts.*tasks\.identity\.weight is 0",
+            r"variants\.one\.tasks\.identity\.weight must be a text; got 0",
         ),
         (
             {"variants": {"one": {"training.epoch": "3"}}},

@@ -1,0 +1,116 @@
+"""What settings name is looked up before the first component runs, and without TensorFlow."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kfer import backbones, datasets
+from kfer.pipeline import early
+from kfer.settings import ModelSettings, PipelineSettings, TaskSettings, dotted
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("model.backbone", "resnet9000", "no backbone is called 'resnet9000'; did you mean resnet50?"),
+        (
+            "model.backbone_arguments",
+            "{'width': 3}",
+            "compact has no argument 'width'; did you mean widths?",
+        ),
+        ("model.weights", "nowhere.pth", "there is no file of weights nowhere.pth"),
+        ("model.weights", "imagenett", "must be imagenet, imagenet-v2 or a file"),
+        ("data.sources.0.dataset", "synthetik", "is called 'synthetik'; did you mean synthetic?"),
+        ("data.sources.0.arguments", "{'num_identitys': 3}", "did you mean num_identities?"),
+        ("data.sources.0.arguments", "{'num_identities': 2.5}", "num_identities must be a whole number"),
+        (
+            "data.sources.0.arguments",
+            "{'num_identities': -1}",
+            "num_identities must be at least 0; got -1",
+        ),
+        ("tasks.identity.loss_arguments", "{'margn': 1}", "arcface takes margin, scale; got 'margn'"),
+        (
+            "tasks.identity.loss_arguments",
+            "{'margin': -1}",
+            "margin of arcface must be at least 0; got -1",
+        ),
+        ("tasks.identity.teachers", "nowhere*.keras", "there is no file nowhere*.keras"),
+        ("training.stop_metric", "val_expresion_accuracy", "did you mean val_expression_accuracy?"),
+        ("tuning.objective", "{'val_expression_acc': {}}", "did you mean val_expression_accuracy?"),
+    ],
+)
+def test_a_name_that_is_unknown_is_refused_with_the_nearest(name, value, message, tmp_path):
+    settings = dotted.override(PipelineSettings(), {name: value, "serving_dir": str(tmp_path)})
+    with pytest.raises((ValueError, FileNotFoundError), match=re.escape(message)) as error:
+        early.check(settings, tmp_path)
+    where = ".".join(name.split(".")[:2])
+    assert where in str(error.value)
+
+
+def test_what_there_is_is_found(tmp_path):
+    early.check(PipelineSettings(serving_dir=str(tmp_path)), tmp_path / "a" / "b")
+    for name in ("MobileNetV3Small", "densenet161", "RESNET152"):
+        early.check_backbone(ModelSettings(backbone=name), "model")
+    early.check_backbone(ModelSettings("ResNet50", {"pooling": "avg"}), "model")
+
+
+def test_the_files_name_what_the_packages_have():
+    own, of_keras = early._own_backbones(), early._applications()
+    assert set(own) == set(backbones._own())
+    assert set(of_keras) == set(backbones._applications())
+    assert set(early._datasets()) == set(datasets._own_names())
+    for name, function in backbones._applications().items():
+        if name in of_keras:
+            taken = early._parameters(*of_keras[name])
+            assert "**" in taken or set(taken) <= set(inspect.signature(function).parameters)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    settings = PipelineSettings(serving_dir=str(tmp_path / "file" / "models"))
+    with pytest.raises(NotADirectoryError, match="serving_dir must be a folder"):
+        early.check(settings, tmp_path)
+    if os.geteuid():
+        (tmp_path / "locked").mkdir(mode=0o500)
+        settings = PipelineSettings(serving_dir=str(tmp_path / "locked"))
+        with pytest.raises(PermissionError, match=r"serving_dir: .*locked cannot be written"):
+            early.check(settings, tmp_path)
+
+
+def test_it_loads_no_tensorflow(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from kfer.pipeline import early; "
+        "from kfer.settings import PipelineSettings; early.check(PipelineSettings(), Path('.')); "
+        "print(*{'tensorflow', 'keras', 'tensorflow_datasets'} & set(sys.modules))"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert process.stdout == "\n", process.stderr
+
+
+def test_the_command_refuses_before_the_first_component(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "kfer.pipeline",
+        "--pipeline-root",
+        "root",
+        "--model.backbone",
+        "resnet9",
+    ]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1 and "model.backbone" in process.stderr
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_loss_and_its_arguments_are_set_one_after_the_other():
+    settings = dotted.override(
+        PipelineSettings(), {"tasks.identity.loss": "adacos", "tasks.identity.loss_arguments": "{}"}
+    )
+    early.check_names(settings)
+    assert settings.tasks["identity"] == TaskSettings("embedding", loss="adacos", weight=0.1)
