@@ -5,13 +5,15 @@ Each works on eager tensors, inside ``tf.data.Dataset.map`` and inside a ``tf.fu
 
 import tensorflow as tf
 
+from kfer import decoding
+
 #: ITU-R BT.601 luma in multiples of 2**-16: every product and every sum of uint8 values is then exact
 #: in float32, so that grey does not depend on the order in which a runtime adds.
 _LUMA = (19595 / 65536, 38470 / 65536, 7471 / 65536)
 
 
 def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes one JPEG, PNG, BMP or GIF (its first frame); an alpha channel is dropped.
+    """Decodes one JPEG, PNG, BMP, GIF or WebP, upright, as `kfer.decoding.decode` does.
 
     Args:
         encoded: The file's bytes, a string scalar.
@@ -21,13 +23,12 @@ def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
         uint8 [height, width, channels].
 
     Raises:
-        tf.errors.InvalidArgumentError: If the bytes are no whole image of these formats.
+        tf.errors.InvalidArgumentError: If the bytes are no whole image of these formats, or one that is
+            refused.
     """
     # Grey is always made from RGB: a JPEG's own luminance channel differs from that in rounding, and
     # the exported model is given RGB.
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    image.set_shape([None, None, 3])
-    return to_channels(image, channels)
+    return to_channels(decoding.decode(encoded), channels)
 
 
 def decodes(encoded: bytes) -> bool:

@@ -25,6 +25,9 @@ SOUND = "sound"
 #: Of sound in examples, samples a second.
 SAMPLE_RATE = 16_000
 
+#: The most pixels that a picture may have. Reading takes 8 bytes each, and of WebP 16: 1.2 GB at most.
+MOST_PIXELS, MOST_PIXELS_OF_WEBP = 150_000_000, 75_000_000
+
 #: The label of a task that a source says nothing about. Losses and metrics skip it.
 MISSING_LABEL = -1
 

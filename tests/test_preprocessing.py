@@ -34,9 +34,12 @@ def test_decode_reads_rgb_and_grey_png_exactly():
     np.testing.assert_array_equal(preprocessing.decode(png(grey), 3), np.repeat(grey, 3, -1))
 
 
-def test_decode_drops_alpha():
+def test_decode_lays_over_white():
     image = noise(4, 4, 4)
-    np.testing.assert_array_equal(preprocessing.decode(png(image), 3), image[..., :3])
+    share = image[..., 3:] / 255
+    np.testing.assert_allclose(
+        preprocessing.decode(png(image), 3), image[..., :3] * share + 255 * (1 - share), atol=0.6
+    )
 
 
 def test_decode_takes_the_first_frame_of_a_gif():

@@ -23,12 +23,12 @@ def save_saved_model(
 ) -> None:
     """Writes a SavedModel that computes in float32 and needs nothing but TensorFlow to load.
 
-    Signatures: "serving_default" takes `image_bytes`, a string `[n]` of JPEG, PNG, BMP or GIF
-    files; "image_tensor" takes `images`, RGB uint8 `[n, height, width, 3]` of any size. Both give
-    float32 outputs by the task's name: of classes and soft classes, probabilities `[n, num_classes]`; of
-    several labels, the probability of each, `[n, num_labels]`; of a regression, `[n, num_numbers]`; of
-    identity "embedding", L2-normalised `[n, embedding_size]`. "embed" is "serving_default" with the
-    embedding alone.
+    Signatures: "serving_default" takes `image_bytes`, a string `[n]` of JPEG, PNG, BMP, GIF or WebP
+    files, which it turns upright as their EXIF says (see `kfer.decoding`); "image_tensor" takes `images`,
+    RGB uint8 `[n, height, width, 3]` of any size. Both give float32 outputs by the task's name: of classes
+    and soft classes, probabilities `[n, num_classes]`; of several labels, the probability of each,
+    `[n, num_labels]`; of a regression, `[n, num_numbers]`; of identity "embedding", L2-normalised
+    `[n, embedding_size]`. "embed" is "serving_default" with the embedding alone.
 
     Args:
         model: The trained network, from `[n, image_size, image_size, channels]` in [0, 255] to the
@@ -128,6 +128,9 @@ def _decode(image_bytes: tf.Tensor, image_size: int, channels: int) -> tf.Tensor
     )
     indices, images = decoded.get_single_element()
     missing = tf.sets.difference([tf.range(count)], [indices[:-1]]).values
-    message = "image_bytes: these items, counted from 0, are no whole JPEG, PNG, BMP or GIF image:"
+    message = (
+        "image_bytes: these items, counted from 0, are no whole JPEG, PNG, BMP, GIF or WebP image, or "
+        "one that is not read (docs/inference.md):"
+    )
     with tf.control_dependencies([tf.debugging.Assert(tf.size(missing) == 0, [message, missing])]):
         return images[:-1]

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from kfer import spec
 from kfer.datasets import naming
 from kfer.input_pipeline.source_labels import class_names, label_name, label_reader, mapped, text
+from kfer.input_pipeline.stored import Storing
 from kfer.settings import LabelSettings, SourceSettings
 from kfer.settings.tasks import CLASSES
 
@@ -40,10 +41,10 @@ def read_source(
         clips: Whether they are clips.
 
     Returns:
-        Iterator of image (bytes, encoded), expression (int, -1 where missing), identity (the dataset's
-        own), the other labels (int, or float32 vectors) and filename; where the dataset has none, the
-        filename is the split and the position. Of clips, the image is the frame in the middle, and what
-        `records.write_examples` takes besides is there too.
+        Iterator of image (bytes, encoded as `Storing` says), expression (int, -1 where missing),
+        identity (the dataset's own), the other labels (int, or float32 vectors) and filename;
+        where the dataset has none, the filename is the split and the position. Of clips, the image is
+        the frame in the middle, and what `records.write_examples` takes besides is there too.
 
     Raises:
         ValueError: If the split or a feature does not exist, a label is neither one of the names nor
@@ -64,14 +65,20 @@ def read_source(
         for feature, label in {**labels, spec.EXPRESSION: expression}.items()
         if feature != spec.IDENTITY
     }
+    storing = Storing(builder.info.full_name)
     for position, own in enumerate(_read(builder, split, source, keys.values())):
-        filename = own[keys[spec.FILENAME]] if spec.FILENAME in keys else f"{split}:{position}"
+        filename = text(own[keys[spec.FILENAME]] if spec.FILENAME in keys else f"{split}:{position}")
         yield {
-            **(_clip(own, keys) if clips else {spec.IMAGE: own[keys[spec.IMAGE]]}),
+            **(
+                _clip(own, keys, storing, filename)
+                if clips
+                else {spec.IMAGE: storing.picture(own[keys[spec.IMAGE]], filename)}
+            ),
             spec.IDENTITY: identity_of(own),
-            spec.FILENAME: text(filename),
+            spec.FILENAME: filename,
             **{feature: read(own) for feature, read in readers.items()},
         }
+    storing.tell()
 
 
 def read_pairs(
@@ -92,13 +99,15 @@ def read_pairs(
     """
     needed = (spec.IMAGE_A, spec.IMAGE_B, spec.SAME)
     keys = _own_keys(builder, source, (*needed, spec.FOLD), needed)
-    for own in _read(builder, split, source, keys.values()):
+    storing = Storing(builder.info.full_name)
+    for position, own in enumerate(_read(builder, split, source, keys.values())):
         yield {
-            spec.IMAGE_A: own[keys[spec.IMAGE_A]],
-            spec.IMAGE_B: own[keys[spec.IMAGE_B]],
+            spec.IMAGE_A: storing.picture(own[keys[spec.IMAGE_A]], f"picture a of pair {position}"),
+            spec.IMAGE_B: storing.picture(own[keys[spec.IMAGE_B]], f"picture b of pair {position}"),
             spec.SAME: int(own[keys[spec.SAME]]),
             spec.FOLD: int(own[keys[spec.FOLD]]) if spec.FOLD in keys else -1,
         }
+    storing.tell()
 
 
 def assign_identities(
@@ -286,8 +295,8 @@ def _identity_reader(
     return identity
 
 
-def _clip(own: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
-    frames = [bytes(frame) for frame in own[keys[spec.CLIP]]]
+def _clip(own: Mapping[str, Any], keys: Mapping[str, str], storing: Storing, name: str) -> dict[str, Any]:
+    frames = storing.frames([bytes(frame) for frame in own[keys[spec.CLIP]]], name)
     if not frames:
         raise ValueError("expected clips of at least one frame; one has none")
     unknown = [spec.MISSING_LABEL] * len(frames)

@@ -12,7 +12,7 @@ Training, the commands, `kfer.inference` and folders of frames read through here
 - More than 8 bits a channel become 8 by the range that the file states: 65,535 of 16 bits, 1.0 of floats.
   Where the brightest value lies in the lowest quarter of that range, the file probably holds fewer bits
   than it says (10, 12 or 14 in 16): it is refused, because it would be read as nearly black.
-- The size is read before anything is decoded, and bounded: see `MOST_PIXELS`.
+- The size is read before anything is decoded, and bounded: see `kfer.spec.MOST_PIXELS`.
 """
 
 import io
@@ -34,16 +34,15 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from kfer import spec
 from kfer.media import headers
 from kfer.media.headers import Header
 
 #: What can be read as a picture: a file's path, its bytes, pixels, or an image of Pillow.
 ImageSource = str | os.PathLike[str] | bytes | np.ndarray | Image.Image
 
-#: The most pixels that a picture may have; what has more is refused before it is decoded.
-MOST_PIXELS = 150_000_000
-# Reading takes at most 8 bytes a pixel; WebP's decoder takes 16, and Pillow's of TIFF warns of more.
-_MOST_PIXELS_OF = {headers.WEBP: 75_000_000, headers.TIFF: 85_000_000}
+# What has more pixels is refused before it is decoded. Pillow's reader of TIFF warns of more than these.
+_MOST_PIXELS_OF = {headers.WEBP: spec.MOST_PIXELS_OF_WEBP, headers.TIFF: 85_000_000}
 #: What messages say is read.
 FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM or, with pillow-heif, HEIC"
 
@@ -141,7 +140,7 @@ def _of_file(file: BinaryIO, name: str) -> np.ndarray:
             raise
         except Exception as error:  # a reader may fail in any way on what was made to make it fail
             raise _damaged(name, error) from error
-        _check_size(picture.height, picture.width, name, _MOST_PIXELS_OF.get(kind, MOST_PIXELS))
+        _check_size(picture.height, picture.width, name, _MOST_PIXELS_OF.get(kind, spec.MOST_PIXELS))
         return _decoded(picture, header, name)
 
 
@@ -163,7 +162,7 @@ def _of_opened(picture: Image.Image, name: str) -> np.ndarray:
             f"{name} is of the format {picture.format}; expected {FORMATS}, or a converted copy, as "
             'image.convert("RGB") gives'
         )
-    _check_size(picture.height, picture.width, name, MOST_PIXELS)
+    _check_size(picture.height, picture.width, name, spec.MOST_PIXELS)
     try:
         picture.load()
         orientation = picture.getexif().get(0x0112, 1)
@@ -289,7 +288,7 @@ def _of_pixels(pixels: np.ndarray, name: str) -> np.ndarray:
             f"got {pixels.dtype} {list(pixels.shape)}"
         )
     height, width = pixels.shape[:2]
-    _check_size(height, width, name, MOST_PIXELS)
+    _check_size(height, width, name, spec.MOST_PIXELS)
     if pixels.dtype == np.uint16:
         _check_brightness(int(pixels.reshape(height, width, -1)[..., :3].max()) >> 8, name)
     seen = np.empty((height, width, 3), np.uint8)
