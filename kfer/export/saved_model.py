@@ -26,8 +26,8 @@ def save_saved_model(
     Signatures: "serving_default" takes `image_bytes`, a string `[n]` of JPEG, PNG, BMP, GIF or WebP
     files, which it turns upright as their EXIF says (see `kfer.decoding`); "image_tensor" takes `images`,
     RGB uint8 `[n, height, width, 3]` of any size. Both give float32 outputs by the task's name: of
-    classes and soft classes, probabilities `[n, num_classes]`; of several labels, the probability of each,
-    `[n, num_labels]`; of a regression, `[n, num_numbers]`; of identity "embedding", L2-normalised
+    classes and soft classes, probabilities `[n, num_classes]`; of several labels, the probability of
+    each, `[n, num_labels]`; of a regression, `[n, num_numbers]`; of identity "embedding", L2-normalised
     `[n, embedding_size]`. "embed" is "serving_default" with the embedding alone.
 
     Args:
