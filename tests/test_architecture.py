@@ -3,8 +3,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parent.parent
 HEAVY = ("tensorflow", "keras", "keras_tuner", "sklearn", "matplotlib", "cv2", "numpy")
+HEAVY_FOR_HELP = ("pydantic", "PIL", "tqdm", "tensorflow_datasets", "ai_edge_litert")
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -13,30 +16,47 @@ def loaded_by(statement: str) -> set[str]:
     return {name.partition(".")[0] for name in process.stdout.split()}
 
 
-def test_importing_kfer_is_light_and_takes_at_most_a_fifth_of_a_second():
-    assert loaded_by("import kfer").isdisjoint(HEAVY)
-    code = "import time; start = time.perf_counter(); import kfer; print(time.perf_counter() - start)"
-    fastest = min(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
-        for _ in range(3)
+def fastest(*arguments: str) -> float:
+    """The seconds of the quickest of five runs of Python."""
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def test_importing_kfer_is_light():
+    assert loaded_by("import kfer").isdisjoint((*HEAVY, *HEAVY_FOR_HELP))
+
+
+def test_the_help_of_kfer_loads_nothing_heavy():
+    statement = "from kfer.__main__ import main; main(['--help'])"
+    assert loaded_by(statement).isdisjoint((*HEAVY, *HEAVY_FOR_HELP))
+
+
+@pytest.mark.slow
+def test_kfer_and_its_help_are_quick():
+    empty = fastest("-c", "pass")
+    imported, helped = fastest("-c", "import kfer") - empty, fastest("-m", "kfer", "--help")
+    print(
+        f"import kfer {imported:.2f} s; kfer --help {helped:.2f} s, of which Python's start {empty:.2f} s"
     )
-    assert fastest <= 0.2
+    assert imported <= 0.2 and helped <= 0.3
 
 
 def test_settings_and_the_graph_load_nothing_heavy():
-    assert loaded_by("import kfer.pipeline.__main__").isdisjoint(HEAVY)
+    assert loaded_by("import kfer.pipeline.command").isdisjoint(HEAVY)
 
 
 def test_inference_loads_no_tensorflow_before_it_is_used():
     assert loaded_by("import kfer.inference").isdisjoint(("tensorflow", "keras", "ai_edge_litert"))
 
 
-def test_help_is_quick_and_describes_every_setting():
-    start = time.perf_counter()
+def test_help_describes_every_setting():
     process = subprocess.run(
         [sys.executable, "-m", "kfer.pipeline", "--help"], capture_output=True, text=True, check=True
     )
-    assert time.perf_counter() - start < 2
     for option in ("--training.epochs 10", "--data.sources.0.dataset synthetic", "--from-node"):
         assert option in process.stdout
 

@@ -21,9 +21,6 @@ from kfer.inference.quality import Quality
 from kfer.inference.streaming import load_stream
 from kfer.inference.thresholds import Threshold
 
-# A quarter turn of a picture each; the first one leaves it as it is.
-_TURNS = (0, 1, 2, 3)
-
 
 class NoFaceError(ValueError):
     """A picture shows no face where one is needed."""
@@ -376,7 +373,7 @@ def _name_of(source: ImageSource, otherwise: str) -> str:
 def _in_turns(detector: detection.Detector, picture: np.ndarray) -> list[Detection]:
     """The faces of a picture that does not lie as it was taken, in its own pixels."""
     best: list[Detection] = []
-    for turns in _TURNS[1:]:
+    for turns in (1, 2, 3):  # quarter turns
         turned = np.ascontiguousarray(np.rot90(picture, turns))
         faces = [_turned_back(face, turns, turned.shape) for face in detector.detect([turned])[0]]
         if sum(face.score for face in faces) > sum(face.score for face in best):

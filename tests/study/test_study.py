@@ -174,7 +174,7 @@ def test_a_folder_is_studied_by_one_process_at_a_time(tmp_path: Path, settings):
 
 def test_the_command_loads_nothing_heavy():
     # A run's memory would count it.
-    code = "import sys, kfer.study.__main__; print(*sys.modules)"
+    code = "import sys, kfer.study.command; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names = {name.partition(".")[0] for name in loaded.stdout.split()}
     assert names.isdisjoint({"tensorflow", "keras", "numpy", "scipy", "matplotlib", "cv2"})
