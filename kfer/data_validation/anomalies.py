@@ -151,7 +151,7 @@ def _of_images(
             ERROR if bad > max_bad_image_share * total else WARNING,
             f"Undecodable images in {split}",
             f"{bad:,} of {total:,} images of {split} ({bad / total:.1%}) cannot be decoded and are left "
-            f"out; at most {max_bad_image_share:.1%} may be. They are no whole JPEG, PNG, BMP or GIF; "
+            f"out; at most {max_bad_image_share:.1%} may be. No format that is read fits them; "
             f"such as {', '.join(names.filenames(image, names.UNDECODABLE))}.",
         )
     yield from warning(names.BLANK, "Blank images in", "are of one colour all over")

@@ -22,7 +22,6 @@ from kfer.files import DamagedError, named_if_damaged
 from kfer.listing import LeftOut, Reason
 from kfer.progress import progress
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 #: The environment variable with the most megabytes that one file of an archive may have, unpacked. A
 #: video, which goes to disk and not to memory, may have 16 times as many.
 LIMIT = "KFER_ARCHIVE_LIMIT_MB"
@@ -40,8 +39,8 @@ _log = logging.getLogger(__name__)
 
 
 def is_image(name: str) -> bool:
-    """Whether the file's name is that of an image which TensorFlow decodes."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    """Whether the file's name is that of a picture of a format that is read."""
+    return listing.ending_of(name) in listing.PICTURES
 
 
 def dataset_folder(download_dir: PurePath, name: str) -> Path:
@@ -105,7 +104,7 @@ def list_images(source: Path, advice: str, left_out: LeftOut, table: str = "") -
     with named_if_damaged(source, advice):
         entries = _entries(source, most, left_out)
         sizes = {entry.name: entry.size for entry in entries if entry.name != table}
-    images = list(listing.chosen(sizes, left_out, IMAGE_SUFFIXES))
+    images = list(listing.chosen(sizes, left_out))
     for name in images:
         if not sizes[name]:
             left_out.add(Reason.EMPTY, name)

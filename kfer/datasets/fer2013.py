@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from kfer import spec, tables
 from kfer.datasets import archives, naming
 from kfer.fingerprints import Read, read
-from kfer.listing import check_depth
+from kfer.listing import PICTURES, check_depth
 
 _ADVICE = (
     "FER2013 comes from https://www.kaggle.com/datasets/msambare/fer2013: put archive.zip, or its "
@@ -73,7 +73,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
         folder = archives.dataset_folder(download_dir, self.FOLDER)
         found = [read(folder / name, ()) for name in _SOURCES]
         if (folder / "train").is_dir() and not (folder / "archive.zip").exists():
-            found.append(read(folder, archives.IMAGE_SUFFIXES))
+            found.append(read(folder, PICTURES))
         if self.builder_config.name.startswith("ferplus"):
             tables = _ferplus_folder(download_dir)
             # The folder too: another one is taken where it is gone.

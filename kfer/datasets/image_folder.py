@@ -17,7 +17,7 @@ from kfer.listing import LeftOut, Reason
 _log = logging.getLogger(__name__)
 _TASKS = (spec.EXPRESSION, spec.IDENTITY)
 _LAYOUT = (
-    "An image folder is laid out as <path>/<split>/<label>/<image>.jpg (or .png, .bmp), with splits "
+    "An image folder is laid out as <path>/<split>/<label>/<image>, with splits "
     "such as train, validation and test, and the name of the task that the labels are of; or it has "
     "a CSV with a column filename (relative to <path>), a column expression or identity or both "
     "(an empty field is a missing label), and, if wanted, a column split."
@@ -71,7 +71,7 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         """Returns what is read or looked for; see `kfer.datasets.preparation`."""
         del download_dir
         table = [read(self._path / self._labels)] if self._labels else []
-        return [read(self._path, archives.IMAGE_SUFFIXES), *table]
+        return [read(self._path, listing.PICTURES), *table]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features: dict[str, Any] = {

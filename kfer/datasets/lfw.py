@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from kfer import spec, tables
 from kfer.datasets import archives, naming
 from kfer.fingerprints import Read, read
-from kfer.listing import check_depth, composed
+from kfer.listing import PICTURES, check_depth, composed
 
 _ADVICE = (
     "LFW is described at http://vis-www.cs.umass.edu/lfw/. The aligned lfw-deepfunneled is at "
@@ -79,7 +79,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
         """Returns what is read or looked for; see `kfer.datasets.preparation`."""
         folder = archives.dataset_folder(download_dir, self.FOLDER)
         names = [*_SOURCE_NAMES, *_PAIRS_FILES.values(), _LEGEND]
-        return [read(folder / name, archives.IMAGE_SUFFIXES) for name in names]
+        return [read(folder / name, PICTURES) for name in names]
 
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(None, None, 3))

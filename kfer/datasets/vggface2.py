@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from kfer import spec
 from kfer.datasets import archives
 from kfer.fingerprints import Read, read
-from kfer.listing import check_depth, composed
+from kfer.listing import PICTURES, check_depth, composed
 
 _ADVICE = (
     "VGGFace2 is described at https://www.robots.ox.ac.uk/~vgg/data/vgg_face2/, which no longer "
@@ -39,7 +39,7 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
         folder = archives.dataset_folder(download_dir, self.FOLDER)
         splits = (spec.TRAIN, spec.TEST)
         names = [name for split in splits for name in (*_source_names(split), *_box_names(split))]
-        return [read(folder / name, archives.IMAGE_SUFFIXES) for name in names]
+        return [read(folder / name, PICTURES) for name in names]
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(

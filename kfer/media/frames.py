@@ -13,7 +13,7 @@ import numpy as np
 from kfer import listing
 from kfer.files import reason
 from kfer.listing import LeftOut, Reason
-from kfer.media import containers
+from kfer.media import containers, pictures
 from kfer.media.containers import VIDEO_SUFFIXES, VideoError
 
 #: A path of a video, or the number of a camera.
@@ -21,8 +21,6 @@ VideoSource = str | os.PathLike[str] | int
 #: A frame's number from 0, when it is shown in seconds, and its pixels, RGB uint8 `[height, width, 3]`.
 TimedFrame = tuple[int, float, np.ndarray]
 
-#: Endings of the names of pictures that can be frames.
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 #: Frames a second where a recording does not say.
 USUAL_RATE = 25.0
 
@@ -174,22 +172,23 @@ class FrameFolder:
             raise FileNotFoundError(f"there is no folder {folder}")
         names = {path.name: path for path in self._folder.iterdir() if _is_shown_file(path)}
         left_out = LeftOut()
-        frames = listing.chosen(sorted(names), left_out, PICTURE_SUFFIXES)
+        frames = listing.chosen(sorted(names), left_out)
         self._paths = sorted((names[name] for name in frames), key=_natural)
         if not self._paths:
-            raise VideoError(f"{folder} has no frame: expected files *{', *'.join(PICTURE_SUFFIXES)}")
+            raise VideoError(f"{folder} has no frame: expected pictures, {pictures.FORMATS}")
         if any(reason == Reason.UNREAD_FORMAT for _, reason, _ in left_out.named()):
             self.warnings.append(f"left out of {folder}: {left_out}")
 
     def __iter__(self) -> Iterator[TimedFrame]:
         failed: list[str] = []
         for number, path in enumerate(self._paths):
-            picture = _decoded(path)
-            if picture is None:
+            try:
+                picture = pictures.read(path)
+            except pictures.ImageError:
                 failed.append(path.name)
                 continue
             self.skipped = len(failed)
-            yield number, number / self.rate, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+            yield number, number / self.rate, picture
         if len(failed) == len(self._paths):
             raise VideoError(f"{self._folder} has no frame that can be read")
         if failed:
@@ -205,18 +204,11 @@ def is_video(name: str) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether the file's name is that of a picture that can be a frame."""
-    return name.lower().endswith(PICTURE_SUFFIXES)
+    return listing.ending_of(name) in listing.PICTURES
 
 
 def _is_shown_file(path: Path) -> bool:
     return not listing.is_hidden(path.name) and path.is_file()
-
-
-def _decoded(path: Path) -> np.ndarray | None:
-    try:
-        return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # of an empty file, and of one that announces a picture without end
-        return None
 
 
 def _natural(path: Path) -> tuple[list[tuple[str, int]], str]:

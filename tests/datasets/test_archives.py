@@ -87,13 +87,13 @@ def test_a_name_that_is_not_utf8_is_left_out_and_named(tmp_path, caplog, name, w
 
 @pytest.mark.parametrize(("name", "write"), WRITERS)
 def test_images_without_empty_ones(tmp_path, name, write):
-    source = write(tmp_path / name, FILES | {"a/3.png": b"", "a/4.HEIC": b"x", "labels.csv": b"x"})
+    source = write(tmp_path / name, FILES | {"a/3.png": b"", "a/4.AVIF": b"x", "labels.csv": b"x"})
     left_out = LeftOut()
     assert archives.list_images(source, ADVICE, left_out, "labels.csv") == ["a/1.jpg", "a/2.JPG"]
     found = {(name, reason, ending) for name, reason, ending in left_out.named()}
     assert found == {
         ("a/3.png", Reason.EMPTY, ""),
-        ("a/4.HEIC", Reason.UNREAD_FORMAT, ".heic"),
+        ("a/4.AVIF", Reason.UNREAD_FORMAT, ".avif"),
         ("b/notes.txt", Reason.OTHER_ENDING, ".txt"),
     }
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from kfer import datasets, spec
 from kfer.datasets.image_folder import KferImageFolder
@@ -112,15 +113,25 @@ def test_damaged_image_passes_through(tmp_path):
     assert examples(builder, "train")[NAMES[0]][spec.IMAGE] == b"\xff\xd8\xff"
 
 
+def test_every_format_of_pictures_is_read(tmp_path):
+    folder = write_all(tmp_path / "mine")
+    for name in ("4.webp", "5.TIF", "6.gif", "7.pgm"):
+        Image.new("L", (8, 9), 80).save(folder / "train" / "happy" / name)
+    builder = prepared(tmp_path, path=folder, task="expression")
+    assert {f"train/happy/{name}" for name in ("4.webp", "5.TIF", "6.gif", "7.pgm")} < set(
+        examples(builder, "train")
+    )
+
+
 def test_other_files_are_left_out_with_a_warning(tmp_path, caplog):
     folder = write_all(tmp_path / "mine")
-    (folder / "train" / "happy" / "4.heic").write_bytes(b"x")
+    (folder / "train" / "happy" / "4.avif").write_bytes(b"x")
     (folder / "train" / "happy" / "5.jpg").write_bytes(b"")
     with caplog.at_level(logging.WARNING, "kfer"):
         builder = prepared(tmp_path, path=folder, task="expression")
     assert builder.info.splits["train"].num_examples == 2
     assert (
-        f"Left out of {folder}: 1 .heic, a format that is not read (train/happy/4.heic), "
+        f"Left out of {folder}: 1 .avif, a format that is not read (train/happy/4.avif), "
         "1 empty file (train/happy/5.jpg)"
     ) in caplog.text
 
@@ -280,9 +291,9 @@ def test_an_archive_may_have_its_folder_around_the_splits(tmp_path):
 
 
 def test_images_that_no_row_names_and_rows_of_what_is_not_read_are_told(tmp_path, caplog):
-    folder = write_all(tmp_path / "mine", f"filename,identity\n{NAMES[0]},Ann\nx.heic,Bob\n")
-    (folder / "x.heic").write_bytes(b"x")
+    folder = write_all(tmp_path / "mine", f"filename,identity\n{NAMES[0]},Ann\nx.avif,Bob\n")
+    (folder / "x.avif").write_bytes(b"x")
     builder = prepared(tmp_path, path=folder, labels="labels.csv")
     assert rows_of(builder) == {("train", NAMES[0], "Ann")}
-    assert "1 .heic, a format that is not read (x.heic)" in caplog.text
+    assert "1 .avif, a format that is not read (x.avif)" in caplog.text
     assert "2 not in the table (test/happy/3.jpeg, train/sad/2.png)" in caplog.text
