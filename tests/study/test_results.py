@@ -234,7 +234,7 @@ def test_tables_hold_the_figures(tmp_path: Path, settings, write_study):
     assert float(fixed["expression_accuracy"]) == own.value
     assert float(fixed["expression_accuracy_low"]) == own.low
     assert (fixed["minutes"], fixed["step_ms"], fixed["memory_gb"]) == ("0.5", "238.1", "1.25")
-    assert by_run["expression_only", "0"]["settings"] == "--tasks.identity.weight 0"
+    assert by_run["expression_only", "0"]["settings"] == "'--tasks.identity.weight 0"
     assert by_run["expression_only", "0"]["tar_at_far_0.01"] == ""
     summary = {row["variant"]: row for row in read(tmp_path / "summary.csv")}
     assert summary["fixed"]["intervals"] == "over test images or pairs"

@@ -1,5 +1,5 @@
+import importlib
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -59,7 +59,7 @@ def test_what_is_pushed_says_what_every_output_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In a process of its own it is in the test of the whole pipeline.
-    module = sys.modules["kfer.export.package"]
+    module = importlib.import_module("kfer.export.package")
     monkeypatch.setattr(
         module, "run_in_fresh_process", lambda place, images: inference.load(place)(images)
     )
