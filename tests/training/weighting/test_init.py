@@ -100,7 +100,11 @@ def test_one_task_may_have_a_fixed_weight() -> None:
         ("gradnorm", {"alpha": -1}, "alpha of gradnorm must be at least 0; got -1"),
         ("uw_so", {"temperature": 0}, "temperature of uw_so must be above 0; got 0"),
         ("uw_so", {"temperature": "2"}, "temperature of uw_so must be a finite number above 0; got '2'"),
-        ("uw_so", {"temperature": True}, "temperature of uw_so must be a finite number above 0; got True"),
+        (
+            "uw_so",
+            {"temperature": True},
+            "temperature of uw_so must be a finite number above 0; got True",
+        ),
     ],
 )
 def test_settings_that_are_not_allowed_are_named(method: str, arguments: dict, message: str) -> None:
