@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from kfer import pretrained
 
@@ -29,8 +30,8 @@ def build(
     """Returns a backbone.
 
     Args:
-        name: "compact", "densenet161", "resnet152", or a function of `keras.applications` in any
-            case ("MobileNetV3Small").
+        name: "compact", "densenet161", "dlib_resnet", "resnet152", or a function of `keras.applications`
+            in any case ("MobileNetV3Small").
         image_shape: Height, width and channels (1 or 3) of its input.
         weights: None for random ones, or what the backbone's own `weights` takes ("imagenet", a
             file).
@@ -49,6 +50,26 @@ def build(
         return application(known, image_shape, weights, **arguments)
     _check_arguments(known, own, arguments)
     return own(image_shape, weights, **arguments)
+
+
+def embedding(name: str, weights: str) -> np.ndarray:
+    """Returns the matrix with which a backbone's weights make an embedding of its pooled features.
+
+    Args:
+        name: A backbone whose module has a function `embedding`: "dlib_resnet".
+        weights: As of `build`.
+
+    Returns:
+        float32 `[features, numbers]`.
+
+    Raises:
+        ValueError: The backbone has none, or the weights are of another kind.
+    """
+    own = _own().get(_known(name))
+    make = vars(sys.modules[own.__module__]).get("embedding") if own else None
+    if make is None:
+        raise ValueError(f"backbone {name!r} brings no embedding of its own; 'dlib_resnet' does")
+    return np.asarray(make(weights))
 
 
 def application(

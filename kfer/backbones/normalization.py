@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 # What the fused kernel raises a lower epsilon to.
@@ -139,6 +140,58 @@ class FusedBatchNormalization(keras.layers.Layer):
             "zero_scale": self.zero_scale,
         }
         return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable("kfer")
+class RestoredBatchNormalization(FusedBatchNormalization):
+    """Stands where weights were published with their batch normalisation folded away.
+
+    In inference it adds a bias and changes nothing else. What the statistics of the activations were,
+    nobody knows any more: between `observe` and `calibrate` it collects those of some images, and then
+    takes them without a change of its outputs, so that training goes on from there.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the four vectors of the channels of `[n, h, w, c]`."""
+        super().build(input_shape)
+        self._observed: list[tf.Tensor] | None = None
+        self.gamma.assign(tf.sqrt(self.moving_variance + self._raised_epsilon))
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the normalised float `[n, h, w, c]`, in the type of `inputs`."""
+        if self._observed is not None:
+            self._observed.append(tf.stack(tf.nn.moments(tf.cast(inputs, tf.float32), [0, 1, 2])))
+        return super().call(inputs, training)
+
+    def restore(self, bias: np.ndarray) -> None:
+        """Makes it add `bias` `[c]` in inference."""
+        self.moving_mean.assign(tf.zeros_like(self.moving_mean))
+        self.moving_variance.assign(tf.ones_like(self.moving_variance))
+        self.gamma.assign(tf.sqrt(self.moving_variance + self._raised_epsilon))
+        self.beta.assign(bias)
+
+    def observe(self) -> None:
+        """Collects the statistics of what it is called with from now on; not inside of a graph."""
+        self._observed = []
+
+    def calibrate(self) -> None:
+        """Takes the statistics of the batches since `observe`, if there are any."""
+        observed, self._observed = self._observed, None
+        if not observed:
+            return
+        means, variances = tf.unstack(tf.stack(observed, 1))
+        mean = tf.reduce_mean(means, 0)
+        variance = tf.reduce_mean(variances + tf.square(means - mean), 0)
+        scale = self.gamma / tf.sqrt(self.moving_variance + self._raised_epsilon)
+        shift = self.beta - self.moving_mean * scale
+        self.moving_mean.assign(mean)
+        self.moving_variance.assign(variance)
+        self.gamma.assign(scale * tf.sqrt(variance + self._raised_epsilon))
+        self.beta.assign(shift + mean * scale)
+
+    @property
+    def _raised_epsilon(self) -> float:
+        return max(self.epsilon, _LEAST_EPSILON)
 
 
 def batch_normalization(

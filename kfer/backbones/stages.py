@@ -18,7 +18,7 @@ def stages(
     - resnet152, as torchvision names its modules: "stem", "layer1" to "layer4";
     - densenet161 likewise: "stem", "denseblock1", "transition1", "denseblock2" ..., the last with the
       normalisation that follows it;
-    - compact: "stem", "stage1", "stage2" ...;
+    - compact and dlib_resnet: "stem", "stage1", "stage2" ...;
     - the ResNets and DenseNets of `keras.applications`: "conv1" to "conv5", what lies between two of
       them with the first;
     - any other network: "stage1", "stage2" ..., one for each size of its feature maps.

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import keras
 
-from kfer.pretrained import keras_files, state_dicts
+from kfer.pretrained import dlib, keras_files, state_dicts
 from kfer.pretrained.download import RECIPES, published
 
 __all__ = ["ENDINGS", "RECIPES", "load_weights", "published"]
 
 _KERAS = (".weights.h5", ".keras")
 _TORCH = (".pth", ".pt", ".safetensors")
-ENDINGS = _KERAS + _TORCH
+_DLIB = (".dat",)
+ENDINGS = _KERAS + _TORCH + _DLIB
 
 
 def load_weights(
@@ -23,7 +24,7 @@ def load_weights(
     network's layers and "weight", "bias", "running_mean" or "running_var"; old names of torchvision's
     DenseNets and the prefix of DataParallel are understood. Files of Keras are this network's weights
     (`.weights.h5`), a saved model (`.keras`), or either of a model that contains this network, as kfer's
-    models contain their backbone.
+    models contain their backbone. dlib's network of face recognition (`.dat`) is for "dlib_resnet".
 
     Args:
         network: A network that is built. Where an error is raised, nothing in it has changed.
@@ -42,5 +43,6 @@ def load_weights(
         raise ValueError(f"weights end in {', '.join(ENDINGS)}; got {str(path)!r}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights {path}; name one that is there")
-    load = keras_files.load if path.name.endswith(_KERAS) else state_dicts.load
+    loaders = {_KERAS: keras_files.load, _TORCH: state_dicts.load, _DLIB: dlib.load}
+    load = next(load for endings, load in loaders.items() if path.name.endswith(endings))
     load(network, path, sum_inputs_of, ignore)

@@ -26,7 +26,8 @@ class ModelSettings:
     """The network: a backbone and its heads.
 
     Attributes:
-        backbone: "compact", "resnet152", "densenet161", or a name from keras.applications.
+        backbone: "compact", "resnet152", "densenet161", "dlib_resnet" (knows faces), or a name from
+            keras.applications.
         backbone_arguments: Keyword arguments of the backbone ({"widths": [32, 64, 128, 256]}).
         weights: None for random ones, or what the backbone's own `weights` argument takes.
         embedding_size: Numbers in an embedding.

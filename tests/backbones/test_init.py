@@ -81,7 +81,7 @@ def test_an_unknown_argument_is_named(name: str) -> None:
 
 def test_names_are_those_of_files_and_applications() -> None:
     names = backbones.names()
-    assert names[:3] == ["compact", "densenet161", "resnet152"]
+    assert names[:4] == ["compact", "densenet161", "dlib_resnet", "resnet152"]
     assert "efficientnetb0" in names
     assert "normalization" not in names
     assert len(set(names)) == len(names)
