@@ -1,4 +1,4 @@
-"""Brightness, contrast, saturation, hue and gamma."""
+"""Brightness, contrast, saturation, hue, tint and gamma."""
 
 import tensorflow as tf
 
@@ -10,12 +10,12 @@ from kfer.settings import AugmentationSettings
 def relight(images: tf.Tensor, settings: AugmentationSettings, seed: tf.Tensor) -> tf.Tensor:
     """Returns each image in another light and with other colours.
 
-    Contrast and brightness, then saturation, hue and gamma; each only where its setting is not 0, and
-    saturation and hue only of RGB.
+    Contrast and brightness, then saturation, hue, tint and gamma; each only where its setting is not 0,
+    and saturation, hue and tint only of RGB.
 
     Args:
         images: float32 [n, height, width, channels] in 0..255.
-        settings: `brightness`, `contrast`, `saturation`, `hue` and `gamma`.
+        settings: `brightness`, `contrast`, `saturation`, `hue`, `tint` and `gamma`.
         seed: int32 [2].
 
     Returns:
@@ -32,6 +32,11 @@ def relight(images: tf.Tensor, settings: AugmentationSettings, seed: tf.Tensor) 
         images = change_saturation(images, 1.0 + settings.saturation * saturation)
     if settings.hue:
         images = turn_hue(images, settings.hue * hue)
+    if settings.tint:
+        own = tf.random.experimental.stateless_fold_in(seed, 1)
+        images = change_tint(
+            images, seeds.uniform(own, [tf.shape(images)[0], 3], 1.0 - settings.tint, 1.0 + settings.tint)
+        )
     if settings.gamma:
         images = change_gamma(images, (1.0 + settings.gamma) ** gamma)
     return images
@@ -84,6 +89,23 @@ def turn_hue(images: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
     hue, saturation, value = tf.unstack(tf.image.rgb_to_hsv(images), axis=-1)
     hue = (hue + _by_image(turns)[..., 0]) % 1.0
     return tf.image.hsv_to_rgb(tf.stack([hue, saturation, value], axis=-1))
+
+
+def change_tint(images: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+    """Returns images as in light of another colour; images of one channel as they are.
+
+    It colours grey pictures too, so that a network that is trained on them meets the colours of skin.
+
+    Args:
+        images: float32 [n, height, width, 1 or 3] in 0..255.
+        factors: float32 [n, 3], of red, green and blue.
+
+    Returns:
+        float32 of the same shape, cut to 0..255.
+    """
+    if images.shape[-1] == 1:
+        return images
+    return tf.minimum(images * factors[:, tf.newaxis, tf.newaxis], 255.0)
 
 
 def change_gamma(images: tf.Tensor, exponents: tf.Tensor) -> tf.Tensor:

@@ -36,6 +36,7 @@ _HIGHEST = {
     "crop": 0.9,
     "saturation": 1.0,
     "hue": 0.5,
+    "tint": 0.9,
     "noise": 1.0,
     "jpeg": 0.95,
     "compositing": 1.0,
@@ -62,6 +63,8 @@ class AugmentationSettings:
         saturation: Largest relative change of saturation; grey images have none.
         hue: Largest turn of the hue, as a share of the circle of colours, in [0, 0.5]; grey images have
             none.
+        tint: Largest relative change of the intensity of each channel, by itself; grey pictures get a
+            colour too where the network sees RGB.
         gamma: Exponents of intensity lie between 1 / (1 + gamma) and 1 + gamma.
         blur: Largest standard deviation of a Gaussian blur, as a share of the image's side.
         noise: Largest standard deviation of Gaussian noise, as a share of the range of intensity.
@@ -95,6 +98,7 @@ class AugmentationSettings:
     crop: Annotated[float, "in [0, 1)"] = 0.0
     saturation: Annotated[float, "in [0, 1]"] = 0.0
     hue: Annotated[float, "in [0, 0.5]"] = 0.0
+    tint: Annotated[float, "in [0, 1)"] = 0.0
     gamma: Annotated[float, "at least 0"] = 0.0
     blur: Annotated[float, "at least 0"] = 0.0
     noise: Annotated[float, "in [0, 1]"] = 0.0
@@ -155,6 +159,7 @@ FACES = AugmentationSettings(
     crop=0.1,
     saturation=0.3,
     hue=0.02,
+    tint=0.1,
     gamma=0.2,
     blur=0.015,
     noise=0.03,

@@ -19,6 +19,7 @@ STEPS = {
     "crop": 0.4,
     "saturation": 0.8,
     "hue": 0.3,
+    "tint": 0.3,
     "gamma": 1.0,
     "blur": 0.1,
     "noise": 0.2,
@@ -28,7 +29,7 @@ STEPS = {
     "mixup": 0.6,
     "cutmix": 0.6,
 }
-COLOUR_ONLY = ("saturation", "hue")
+COLOUR_ONLY = ("saturation", "hue", "tint")
 # Each operation of a policy has a test of its own; a graph of all of them takes seconds to trace.
 POLICY = ("rotation", "equalize", "brightness")
 EVERYTHING = dataclasses.replace(

@@ -76,7 +76,21 @@ def test_gamma_lies_between_its_bounds_and_brightens_as_often_as_it_darkens(only
     assert np.mean(exponents > 1) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize("step", ["saturation", "hue"])
+def test_a_tint_multiplies_each_channel_by_its_own_factor_up_to_white():
+    images = one_colour((100.0, 100.0, 100.0), (10.0, 20.0, 30.0))
+    changed = light.change_tint(images, tf.constant([[1.2, 1.0, 3.0], [0.5, 1.5, 1.0]])).numpy()
+    np.testing.assert_allclose(changed[0, 0, 0], [120, 100, 255])
+    np.testing.assert_allclose(changed[1, 0, 0], [5, 30, 30])
+
+
+def test_tints_colour_grey_pictures_within_their_bounds(only):
+    images = np.full([2000, 2, 2, 3], 100.0, np.float32)
+    changed = relight(tf.constant(images), only(tint=0.3), [1, 1]).numpy()[:, 0, 0] / 100
+    np.testing.assert_allclose([changed.min(0), changed.max(0)], [[0.7] * 3, [1.3] * 3], atol=0.01)
+    assert np.abs(np.corrcoef(changed.T) - np.eye(3)).max() < 0.1
+
+
+@pytest.mark.parametrize("step", ["saturation", "hue", "tint"])
 def test_grey_images_have_no_colour_to_change(step, only, noise):
     images = noise()
     np.testing.assert_array_equal(relight(tf.constant(images), only(**{step: 0.5}), [1, 1]), images)

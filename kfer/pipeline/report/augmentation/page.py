@@ -24,7 +24,7 @@ _FIRST_PERSON = 137
 #: The page's sections, and the settings of the steps that each shows.
 SECTIONS = {
     "Place": ("flip", "shift", "rotation", "scale", "shear", "crop"),
-    "Light and colour": ("brightness", "contrast", "saturation", "hue", "gamma"),
+    "Light and colour": ("brightness", "contrast", "saturation", "hue", "tint", "gamma"),
     "Camera": ("blur", "noise", "jpeg"),
     "What hides or surrounds the face": ("erase", "compositing"),
     "RandAugment": ("policy_strength",),
