@@ -7,8 +7,8 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from kfer import spec
 from kfer.data_validation import names
-from kfer.settings import TaskSettings, active
-from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, Tasks, is_of_frames
+from kfer.settings import TaskSettings
+from kfer.settings.tasks import CLASSES, EMBEDDING, MULTI_LABEL, REGRESSION, Tasks, is_of_frames, learned
 
 ERROR, WARNING = anomalies_pb2.AnomalyInfo.ERROR, anomalies_pb2.AnomalyInfo.WARNING
 _TYPES = anomalies_pb2.AnomalyInfo
@@ -68,7 +68,7 @@ def validate(
         if not dataset.num_examples:
             continue
         found = [*_of_images(dataset, max_bad_image_share), *_of_domains(dataset, schema)]
-        for name, task in active(tasks).items():
+        for name, task in learned(tasks).items():
             if is_of_frames(name, task):
                 continue  # statistics are of the whole of a clip
             found += _of_task(name, task, dataset, training)

@@ -9,7 +9,7 @@ from keras import layers
 from kfer import spec
 from kfer.losses import AdaCos
 from kfer.settings.checks import check
-from kfer.settings.tasks import EMBEDDING, LOSSES, PAIRWISE_LOSSES, TaskSettings
+from kfer.settings.tasks import EMBEDDING, LOSSES, PAIRWISE_LOSSES, PRETRAINED, TaskSettings
 
 _SUB_CENTERS = "sub_centers"
 _DEFAULT_SUB_CENTERS = 3
@@ -105,6 +105,41 @@ class TrainedIdentities(layers.Layer):
         return super().get_config() | {"num_identities": self.num_identities}
 
 
+@keras.saving.register_keras_serializable("kfer")
+class PretrainedEmbedding(layers.Layer):
+    """Makes an embedding of pooled features with a matrix that came with the backbone's weights.
+
+    Args:
+        size: Numbers in an embedding.
+        **arguments: What every Keras layer takes.
+    """
+
+    def __init__(self, size: int, **arguments: object) -> None:
+        super().__init__(**arguments)
+        self.size = size
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes the matrix `[features, size]`; nothing trains it."""
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.size),
+            initializer="glorot_uniform",
+            trainable=False,
+            name="kernel",
+        )
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns float `[n, size]`, of any length."""
+        return tf.matmul(features, self.kernel)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns `(n, size)`."""
+        return (*input_shape[:-1], self.size)
+
+    def get_config(self) -> dict[str, object]:
+        """Returns what the constructor takes."""
+        return super().get_config() | {"size": self.size}
+
+
 def numbers(
     features: keras.KerasTensor, name: str, count: int, dropout: float, widths: Sequence[int] = ()
 ) -> keras.KerasTensor:
@@ -165,17 +200,19 @@ def identity(
     Returns:
         Of float32, "embedding", L2-normalised `[n, embedding_size]`, and by the task's name, in [-1, 1],
         the cosines with the directions of the people, `[n, num_identities]`, for "subcenter_arcface"
-        `[n, num_identities, sub_centers]`; without these for `PAIRWISE_LOSSES`.
+        `[n, num_identities, sub_centers]`; without these for `PAIRWISE_LOSSES` and "pretrained".
 
     Raises:
         ValueError: There are fewer people, or sub-centres, than the loss needs.
     """
+    loss = task.loss or LOSSES[EMBEDDING][0]
+    if loss == PRETRAINED:
+        return {spec.EMBEDDING: _pretrained(features, embedding_size)}
     if num_identities < 2:
         raise ValueError(
             f"tasks.{name}: expected at least two people to train on; got {num_identities}. Add a source "
             "that has identities, or set the task's weight to 0"
         )
-    loss = task.loss or LOSSES[EMBEDDING][0]
     if loss in PAIRWISE_LOSSES:
         features = TrainedIdentities(num_identities)(features)
     embeddings = embedding(features, embedding_size, dropout, task.layers)
@@ -190,6 +227,14 @@ def identity(
     if loss == "adacos":
         cosines = AdaCos(dtype="float32", name=f"{name}.adacos")(cosines)
     return {spec.EMBEDDING: embeddings, name: cosines}
+
+
+def _pretrained(features: keras.KerasTensor, embedding_size: int) -> keras.KerasTensor:
+    features = TrainedIdentities(0)(features)  # of the people that examples name, nobody
+    if len(features.shape) == 4:
+        features = layers.GlobalAveragePooling2D(dtype="float32")(features)
+    vectors = PretrainedEmbedding(embedding_size, dtype="float32")(features)
+    return L2Normalization(dtype="float32", name=spec.EMBEDDING)(vectors)
 
 
 def _hidden(features: keras.KerasTensor, dropout: float, widths: Sequence[int]) -> keras.KerasTensor:

@@ -47,7 +47,7 @@ def build(
         image_size: Height and width of the input in pixels.
         channels: 1 for grey, 3 for RGB.
         tasks: What to predict; those whose weight is 0 are left out.
-        num_identities: People to train on, at least 2 where identity is a task.
+        num_identities: People to train on, at least 2 where identity is learned.
         seed: Seeds the random weights and dropout, and with them Python's, NumPy's and
             TensorFlow's global generators.
         dtype_policy: Keras's policy of the backbone: "float32", "mixed_bfloat16" or
@@ -113,7 +113,26 @@ def build(
                 )
             else:
                 outputs[name] = heads.numbers(own, name, len(task.names), dropout, task.layers)
-        return keras.Model(inputs, outputs, name="multitask")
+        network = keras.Model(inputs, outputs, name="multitask")
+    _keep_pretrained(network, settings)
+    return network
+
+
+def _keep_pretrained(network: keras.Model, settings: ModelSettings) -> None:
+    """Gives an embedding that came with the backbone its matrix, and freezes what it uses."""
+    own = [layer for layer in network.layers if isinstance(layer, heads.PretrainedEmbedding)]
+    if not own:
+        return
+    if settings.weights:
+        matrix = backbones.embedding(settings.backbone, settings.weights)
+        if matrix.shape != own[0].kernel.shape:
+            raise ValueError(
+                f"model.embedding_size: the weights {settings.weights!r} make {matrix.shape[1]} numbers "
+                f"of {matrix.shape[0]} features; got {settings.embedding_size}"
+            )
+        own[0].kernel.assign(matrix)
+    for layer in pretrained_layers(network):
+        layer.trainable = False
 
 
 def _of_clips(
@@ -211,6 +230,17 @@ def stages(network: keras.Model) -> dict[str, list[keras.layers.Layer]]:
         ValueError: The network does not have one backbone.
     """
     return backbone_stages.stages(backbone(network), branches(network).values())
+
+
+def pretrained_layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers that must stay as they are: an embedding that came with the backbone uses them.
+
+    Args:
+        network: From `build`.
+    """
+    if not any(isinstance(layer, heads.PretrainedEmbedding) for layer in network.layers):
+        return []
+    return [*backbone_stages.leaves(backbone(network))]
 
 
 def num_identities(network: keras.Model) -> int:

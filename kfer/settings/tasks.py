@@ -11,6 +11,8 @@ from kfer.settings.checks import check, check_choices, checked
 CLASSES, SOFT_CLASSES, MULTI_LABEL = "classes", "soft_classes", "multi_label"
 REGRESSION, EMBEDDING = "regression", "embedding"
 
+#: No loss: the embedding is what the backbone's own weights make, and nothing that it uses is trained.
+PRETRAINED = "pretrained"
 #: The losses of each kind of task; the first is the default.
 LOSSES = {
     CLASSES: ("cross_entropy", "focal"),
@@ -26,6 +28,7 @@ LOSSES = {
         "triplet_hard",
         "supervised_contrastive",
         "center",
+        PRETRAINED,
     ),
 }
 _CLASS_METRICS = ("accuracy", "macro_f1", "balanced_accuracy")
@@ -130,7 +133,8 @@ class TaskSettings:
         loss: Empty for the kind's first: cross_entropy, focal; soft_cross_entropy;
             binary_cross_entropy, binary_focal; huber, mean_squared_error, mean_absolute_error,
             concordance; arcface, cosface, adacos, subcenter_arcface, triplet_semihard, triplet_hard,
-            supervised_contrastive, center.
+            supervised_contrastive, center, pretrained (the backbone's own embedding, which stays as it
+            is: nothing is learned, and the shared backbone is frozen).
         loss_arguments: Keyword arguments of the loss in `kfer.losses` ({"label_smoothing": 0.1}), and of
             subcenter_arcface "sub_centers", the directions of each person (3).
         weight: Weight of the loss in the total; 0 leaves the task out of the network.
@@ -243,6 +247,11 @@ def active(tasks: Tasks) -> dict[str, TaskSettings]:
     return {name: task for name, task in tasks.items() if task.weight > 0}
 
 
+def learned(tasks: Tasks) -> dict[str, TaskSettings]:
+    """The active tasks that need labels: all but an embedding that came with the backbone."""
+    return {name: task for name, task in active(tasks).items() if task.loss != PRETRAINED}
+
+
 def is_of_frames(name: str, task: TaskSettings) -> bool:
     """Whether a task is of each frame of a clip: its feature is "frame_expression".
 
@@ -300,4 +309,10 @@ def check_tasks(tasks: Tasks) -> None:
             task.kind,
         )
     check(bool(active(tasks)), "tasks", "at least one with a weight above 0", dict.fromkeys(tasks, 0.0))
+    check(
+        bool(learned(tasks)),
+        "tasks",
+        f"at least one that is learned, beside those whose loss is {PRETRAINED}",
+        ", ".join(active(tasks)),
+    )
     labels_of(tasks)

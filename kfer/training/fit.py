@@ -168,7 +168,7 @@ class _Run:
     def train(self, make_batches: MakeBatches, cache: FeatureCache | None) -> checkpoint.History:
         settings, devices = self._settings, self._devices
         counts = parameter_counts(self._model, settings)
-        self._start()
+        self._start(make_batches)
         progress = Progress(settings, self._steps, devices)
         validate = self._validated(self._model, self._validation)
         whole = _Input(self._scored(validate), make_batches)
@@ -198,7 +198,7 @@ class _Run:
         devices.broadcast(self._model.variables)
         return self.history
 
-    def _start(self) -> None:
+    def _start(self, make_batches: MakeBatches) -> None:
         """Makes the networks, with the weights of the last epoch where there is one."""
         settings, devices = self._settings, self._devices
         saved = None
@@ -210,11 +210,12 @@ class _Run:
         self._saved = saved if self.history else None
         if self.history:
             _log.info("going on after epoch %d of %d", len(self.history), settings.total_epochs())
+        else:
+            models.calibrate(self._model, lambda: self._batches(make_batches, 0))
         self._restore("network", self._model.variables)
-        self._network = self._model
         self._teachers = self._taught_by()
-        if settings.average or devices.num_replicas > 1:
-            self._network = replicated(self._model, devices)
+        copied = settings.average or devices.num_replicas > 1
+        self._network = replicated(self._model, devices) if copied else self._model
         if settings.average:
             self._restore("training", self._network.variables)
         part_seeds(self._network, devices)
@@ -395,6 +396,5 @@ class _Run:
 
 def _is_finite(variable: keras.Variable) -> bool:
     """Whether a variable, where it is of a floating type, has neither infinity nor what is no number."""
-    if not variable.value.dtype.is_floating:
-        return True
-    return bool(tf.reduce_all(tf.math.is_finite(variable.value)))  # where it lies: not copied to the host
+    value = variable.value  # where it lies: not copied to the host
+    return not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value)))

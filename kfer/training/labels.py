@@ -6,7 +6,7 @@ import numpy as np
 
 from kfer.input_pipeline import Decoded
 from kfer.settings import TaskSettings, active
-from kfer.settings.tasks import EMBEDDING, MULTI_LABEL, SOFT_CLASSES, Tasks
+from kfer.settings.tasks import EMBEDDING, MULTI_LABEL, SOFT_CLASSES, Tasks, learned
 
 
 def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -> None:
@@ -25,7 +25,7 @@ def check_labels(examples: Decoded, tasks: Tasks, sources: Sequence[str] = ()) -
         f"{sources[index] if index < len(sources) else f'number {index}'} ({count:,} examples)"
         for index, count in zip(*np.unique(examples.source, return_counts=True), strict=True)
     )
-    for name, task in active(tasks).items():
+    for name, task in learned(tasks).items():
         labels = examples.label(task.feature or name)
         if task.kind == EMBEDDING:
             people = np.unique(labels[labels >= 0])

@@ -17,11 +17,14 @@ _ALL = "all"
 def freeze(model: keras.Model, stage: FineTuningStage) -> None:
     """Lets the layers of a backbone's stages train, or not; the heads are left as they are.
 
-    A task's own copy of a stage is frozen and trained with the shared one.
+    A task's own copy of a stage is frozen and trained with the shared one. What an embedding uses that
+    came with the backbone is never trained.
     """
+    kept = set(models.pretrained_layers(model))
     for name, layers in models.stages(model).items():
         for layer in layers:
-            layer.trainable = name in stage.unfreeze or _ALL in stage.unfreeze
+            wanted = name in stage.unfreeze or _ALL in stage.unfreeze
+            layer.trainable = wanted and layer not in kept
 
 
 @contextlib.contextmanager

@@ -30,6 +30,12 @@ def test_healthy_examples_have_no_anomaly():
     assert _rows(toy.splits()) == []
 
 
+def test_what_is_not_learned_needs_no_labels():
+    nobody = toy.splits(train=[toy.example(toy.image(i), i % 2, -1, 0, f"{i}") for i in range(9)])
+    given = {"identity": TaskSettings("embedding", loss="pretrained")}
+    assert not any("identity" in row["description"] for row in _rows(nobody, tasks=given))
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", toy.image(0, ".jpg")[:-40], toy.image(0)[:60]])
 def test_undecodable_images_are_counted_up_to_the_allowed_share(content):
     splits = toy.splits(train=[*toy.healthy(0, 99), toy.example(content, 0, 0, 0, "broken.jpg")])

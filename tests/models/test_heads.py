@@ -79,6 +79,7 @@ SHAPES = {
     "triplet_semihard": None,
     "triplet_hard": None,
     "supervised_contrastive": None,
+    "pretrained": None,
 }
 
 

@@ -1,10 +1,14 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import toy_dlib
 from toy_tasks import tasks
 
-from kfer import models
+from kfer import backbones, models
+from kfer.pretrained import dlib
 from kfer.settings import ModelSettings, TaskSettings
 
 TOY = ModelSettings(backbone_arguments={"widths": [4, 8], "blocks": 1}, embedding_size=5)
@@ -215,3 +219,57 @@ def test_a_network_without_a_backbone_is_named() -> None:
         ValueError, match=r"expected a network from kfer.models.build.* got 'plain', .* 0"
     ):
         models.backbone(network)
+
+
+class TestPretrained:
+    """Identity as the backbone's own weights have it, beside a task that is learned."""
+
+    TASKS = {
+        "identity": TaskSettings("embedding", loss="pretrained"),
+        "pose": TaskSettings("regression", ("x",), parts_after="stage1"),
+    }
+    TOY = {"widths": (3, 4, 5), "blocks": (1, 1, 1), "normalization": "batch"}
+
+    @pytest.fixture
+    def settings(self, tmp_path) -> ModelSettings:
+        (tmp_path / "net.dat").write_bytes(toy_dlib.network(blocks=(1, 1, 1)))
+        return ModelSettings("dlib_resnet", self.TOY, str(tmp_path / "net.dat"), embedding_size=6)
+
+    def test_the_embedding_is_what_the_weights_make(self, settings) -> None:
+        network = models.build(settings, 40, 3, self.TASKS, 0, seed=0)
+        assert set(network.output) == {"embedding", "pose"}
+        pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
+        backbone = backbones.build("dlib_resnet", (40, 40, 3), settings.weights, **self.TOY)
+        numbers = np.mean(backbone(pixels / 127.5 - 1), (1, 2)) @ dlib.read(settings.weights)["fc.kernel"]
+        expected = numbers / np.linalg.norm(numbers, axis=1, keepdims=True)
+        np.testing.assert_allclose(network(pixels)["embedding"], expected, atol=1e-5)
+
+    def test_nothing_that_it_uses_trains_and_nobody_is_trained_on(self, settings) -> None:
+        network = models.build(settings, 40, 3, self.TASKS, 5, seed=0)
+        assert models.num_identities(network) == 0
+        assert not any(layer.trainable for layer in models.backbone(network).layers)
+        own = models.branches(network)["pose"]
+        assert sum(layer.trainable for layer in own.layers if layer.weights) == 8
+        assert len(network.trainable_variables) == len(own.trainable_variables) + 2
+
+    def test_it_stays_so_when_saved(self, settings, tmp_path) -> None:
+        network = models.build(settings, 40, 3, self.TASKS, 0, seed=0)
+        network.save(tmp_path / "model.keras")
+        loaded = models.load(tmp_path / "model.keras")
+        pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
+        for name, value in network(pixels).items():
+            np.testing.assert_allclose(loaded(pixels)[name], value, atol=1e-6)
+        assert len(loaded.trainable_variables) == len(network.trainable_variables)
+
+    def test_another_size_of_embedding_is_refused(self, settings) -> None:
+        wrong = dataclasses.replace(settings, embedding_size=7)
+        with pytest.raises(ValueError, match=r"embedding_size: .* make 6 numbers of 5 features; got 7"):
+            models.build(wrong, 40, 3, self.TASKS, 0, seed=0)
+
+    def test_a_backbone_without_one_is_refused(self, tmp_path) -> None:
+        compact = backbones.build("compact", (16, 16, 1), widths=(4,))
+        compact.save_weights(tmp_path / "toy.weights.h5")
+        toy = ModelSettings("compact", {"widths": (4,)}, str(tmp_path / "toy.weights.h5"))
+        tasks = {"identity": self.TASKS["identity"]}
+        with pytest.raises(ValueError, match="'compact' brings no embedding of its own"):
+            models.build(toy, 16, 1, tasks, 0, seed=0)

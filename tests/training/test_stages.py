@@ -48,6 +48,22 @@ def test_counts_are_those_of_the_stages_and_the_heads() -> None:
     assert whole == training.ParameterCounts(everything, 0)
 
 
+def test_what_a_pretrained_embedding_uses_is_never_trained() -> None:
+    toy = {"widths": (3, 4), "blocks": (1, 1), "normalization": "batch"}
+    own = {
+        "identity": TaskSettings("embedding", loss="pretrained"),
+        "pose": TaskSettings("regression", ("x",), parts_after="stage1"),
+    }
+    model = models.build(ModelSettings("dlib_resnet", toy), 24, 3, own, 0, seed=0)
+    for unfreeze in (("all",), ("stage2",), ("stem", "stage1")):
+        with thawed_afterwards(model):
+            freeze(model, FineTuningStage(1, unfreeze))
+            assert not any(layer.trainable for layer in models.backbone(model).layers)
+            (branch,) = models.branches(model).values()
+            trains = {layer.trainable for layer in branch.layers if layer.weights}
+            assert trains == {"all" in unfreeze or "stage2" in unfreeze}
+
+
 def test_a_stage_is_frozen_with_all_its_layers() -> None:
     model = network()
     with thawed_afterwards(model):

@@ -17,7 +17,7 @@ from kfer.settings import (
     TrainingSettings,
     active,
 )
-from kfer.settings.tasks import PAIRWISE_LOSSES, Tasks
+from kfer.settings.tasks import PAIRWISE_LOSSES, Tasks, learned
 
 _FEW_PARTNERS = 0.5
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Learning:
         self._decoded = {} if decoded is None else decoded
         self._data, self._augmentation, self._model = data, augmentation, model
         # Labels that are carried for the evaluation alone are none of the training's.
-        self._learned = [task.feature or name for name, task in active(tasks).items()]
+        self._learned = [task.feature or name for name, task in learned(tasks).items()]
         labels = transformed_examples.labels()
         self.num_identities, self._sources = labels["num_identities"], labels["sources"]
         self.examples = self._load(transformed_examples.split("train"))
