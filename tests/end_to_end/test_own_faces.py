@@ -19,9 +19,7 @@ SPLITS = ("train", "train", "train", "validation", "test")
 
 
 def run(folder: Path, *command: str) -> str:
-    process = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True
-    )
+    process = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 

@@ -24,7 +24,7 @@ from kfer.settings import ModelSettings, PipelineSettings, TaskSettings, dotted
             "compact has no argument 'width'; did you mean widths?",
         ),
         ("model.weights", "nowhere.pth", "there is no file of weights nowhere.pth"),
-        ("model.weights", "imagenett", "must be imagenet, imagenet-v2 or a file"),
+        ("model.weights", "imagenett", "must be imagenet, imagenet-v2, dlib or a file"),
         ("data.sources.0.dataset", "synthetik", "is called 'synthetik'; did you mean synthetic?"),
         ("data.sources.0.arguments", "{'num_identitys': 3}", "did you mean num_identities?"),
         ("data.sources.0.arguments", "{'num_identities': 2.5}", "num_identities must be a whole number"),

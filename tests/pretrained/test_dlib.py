@@ -1,6 +1,3 @@
-import hashlib
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -177,51 +174,3 @@ def test_broken_files_give_arrays_or_one_error(write) -> None:
             refused += 1
             assert str(error).startswith(str(path)) and "\n" not in str(error)
     assert refused > 300
-
-
-class TestPublished:
-    @pytest.fixture
-    def nowhere(self, monkeypatch, tmp_path):
-        monkeypatch.delenv("KFER_HOME", raising=False)
-        monkeypatch.setattr(dlib.importlib.util, "find_spec", lambda name: None)
-
-    @pytest.fixture
-    def content(self, monkeypatch) -> bytes:
-        content = toy_dlib.network()
-        monkeypatch.setattr(dlib, "_SHA256", hashlib.sha256(content).hexdigest())
-        return content
-
-    def test_where_it_is_nowhere_the_three_ways_are_said(self, nowhere) -> None:
-        with pytest.raises(FileNotFoundError, match=r"pip install 'kfer\[faces\]'.*KFER_HOME.*its path"):
-            dlib.published()
-
-    def test_it_comes_from_kfer_home(self, nowhere, monkeypatch, tmp_path, content) -> None:
-        (tmp_path / dlib.FILENAME).write_bytes(content)
-        monkeypatch.setenv("KFER_HOME", str(tmp_path))
-        assert dlib.published() == tmp_path / dlib.FILENAME
-        model = backbones.build("dlib_resnet", (40, 40, 1), "dlib", **TOY)
-        assert model.get_layer("stem.conv").bias.shape == (3,)
-
-    def test_it_comes_from_the_package_of_the_extra(self, monkeypatch, tmp_path, content) -> None:
-        monkeypatch.delenv("KFER_HOME", raising=False)
-        package = tmp_path / "face_recognition_models"
-        (package / "models").mkdir(parents=True)
-        (package / "__init__.py").write_text("raise RuntimeError('nothing of it is run')")
-        (package / "models" / dlib.FILENAME).write_bytes(content)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.delitem(sys.modules, "face_recognition_models", raising=False)
-        assert dlib.published() == package / "models" / dlib.FILENAME
-
-    def test_another_file_of_this_name_is_refused(self, nowhere, monkeypatch, tmp_path) -> None:
-        (tmp_path / dlib.FILENAME).write_bytes(toy_dlib.network())
-        monkeypatch.setenv("KFER_HOME", str(tmp_path))
-        with pytest.raises(ValueError, match="is not the published file: expected a SHA-256 of 55533b28"):
-            dlib.published()
-
-
-def test_the_package_may_be_a_name_without_a_place(monkeypatch) -> None:
-    monkeypatch.delenv("KFER_HOME", raising=False)
-    found = types.SimpleNamespace(submodule_search_locations=None)
-    monkeypatch.setattr(dlib.importlib.util, "find_spec", lambda name: found)
-    with pytest.raises(FileNotFoundError):
-        dlib.published()
