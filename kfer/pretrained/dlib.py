@@ -296,4 +296,5 @@ def _folded(name: str, convolution: _Layer, affine: _Layer) -> dict[str, np.ndar
     scale, shift = affine.arrays["scale"], affine.arrays["shift"]
     if scale.shape != bias.shape or shift.shape != bias.shape:
         raise ValueError(f"{len(bias)} filters have {len(scale)} scales and {len(shift)} shifts")
-    return {f"{name}.kernel": kernel * scale, f"{name}.bias": bias * scale + shift}
+    with np.errstate(over="ignore", invalid="ignore"):  # who uses them checks that all are numbers
+        return {f"{name}.kernel": kernel * scale, f"{name}.bias": bias * scale + shift}

@@ -7,6 +7,7 @@ import json
 import lzma
 import pickle
 import struct
+import sys
 import tarfile
 import tempfile
 import wave
@@ -150,6 +151,20 @@ def _read_pth(folder: Path) -> None:
 def _damaged_pth(content: bytes, generator: np.random.Generator) -> bytes:
     damage = mutations.damaged_zip if content.startswith(b"PK") else mutations.damaged_bytes
     return damage(content, generator)
+
+
+def _dlib() -> list[bytes]:
+    sys.path.append(str(Path(__file__).parents[1]))
+    import toy_dlib
+
+    return [toy_dlib.network(), toy_dlib.network(1, (2, 3), (1, 1), 4)]
+
+
+def _read_dlib(folder: Path) -> None:
+    from kfer.pretrained import dlib
+
+    for array in dlib.read(folder / "a.dat").values():
+        array.sum()
 
 
 def _safetensors() -> list[bytes]:
@@ -629,6 +644,7 @@ READERS = {
     "tar.bz2": Reader("a.tbz", lambda: list(map(bz2.compress, _tars())), _archive, share=0.5),
     "tar.xz": Reader("a.txz", lambda: list(map(lzma.compress, _tars())), _archive, share=0.5),
     "pth": Reader("a.pth", _pth, _read_pth, _damaged_pth, share=2),
+    "dlib": Reader("a.dat", _dlib, _read_dlib),
     "safetensors": Reader("a.safetensors", _safetensors, _read_safetensors),
     "weights.h5": Reader("a.weights.h5", _hdf5, _read_keras, share=0.4),
     "keras": Reader("a.keras", _keras, _read_keras, mutations.damaged_zip, share=0.2),
