@@ -14,7 +14,7 @@ def network() -> keras.Model:
 
 @pytest.mark.parametrize("name", ["a.h5", "a.ckpt", "a.bin", "weights.h5", "imagenet"])
 def test_another_ending_lists_those_allowed(network: keras.Model, name: str) -> None:
-    match = rf"end in \.weights\.h5, \.keras, \.pth, \.pt, \.safetensors; got '{name}'"
+    match = rf"end in \.weights\.h5, \.keras, \.pth, \.pt, \.safetensors, \.dat; got '{name}'"
     with pytest.raises(ValueError, match=match):
         load_weights(network, name)
 
