@@ -169,7 +169,7 @@ def test_example_gen_notices_another_generator(toy_generators, tmp_path, place):
     looked_at = example_gen.fingerprint
 
     def fingerprint() -> str:
-        return looked_at({"data": data, "data_dir": ""})
+        return looked_at({"data": data, "data_dir": "", "prepared_dir": str(tmp_path / "datasets")})
 
     before = fingerprint()
     assert before and fingerprint() == before

@@ -217,7 +217,7 @@ def test_a_deleted_push_is_pushed_again_and_versions_go_up(folder: Path):
         (["--show", "99"], 2, "no run 99"),
         (["none.py"], 2, "no settings file none.py"),
         (["--data.sources.0.dataset", "fer2013", "--data.sources.0.arguments", "{}"], 1, "archive.zip"),
-        (["--data.sources.0.dataset", "fer2014"], 1, "fer2013"),
+        (["--data.sources.0.dataset", "fer2014"], 2, "fer2013"),
     ],
 )
 def test_wrong_usage_is_explained(folder: Path, arguments: list[str], code: int, message: str):
