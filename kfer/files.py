@@ -152,6 +152,15 @@ def read_json(
         DamagedError: It is no file, is too large, is not valid JSON, or holds no object.
         FileNotFoundError: There is no such file.
     """
+    content = read_any_json(path, advice)
+    with named_if_damaged(path, advice):
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object in braces; it holds a {type(content).__name__}")
+        return content
+
+
+def read_any_json(path: Path, advice: str) -> Any:
+    """Returns what a file of JSON holds, an object or not; else as `read_json`."""
     with named_if_damaged(path, advice):
         found = path.stat()
         # Opening a named pipe would wait for a writer.
@@ -160,10 +169,7 @@ def read_json(
         if found.st_size > LARGEST_JSON:
             raise ValueError(f"it has {found.st_size:,} bytes; at most {LARGEST_JSON:,} are read")
         with path.open("rb") as file:
-            content = parse_json(file.read(LARGEST_JSON))
-        if not isinstance(content, dict):
-            raise ValueError(f"expected an object in braces; it holds a {type(content).__name__}")
-        return content
+            return parse_json(file.read(LARGEST_JSON))
 
 
 def write_text(path: Path, content: str) -> None:

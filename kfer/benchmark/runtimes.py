@@ -3,7 +3,6 @@
 import abc
 import importlib
 import importlib.metadata
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kfer.benchmark import kinds
+from kfer.files import read_json
 
 _INT8_PIXEL = 128
 #: A SavedModel's signatures that take images, the best first.
@@ -109,7 +109,7 @@ def _described_size(path: Path) -> int | None:
     if not path.is_dir():
         return None
     try:
-        size = json.loads((path / "model.json").read_text(encoding="utf-8"))["image_size"]
+        size = read_json(path / "model.json")["image_size"]
     except (OSError, ValueError, KeyError, TypeError):  # None there, or another's file of that name.
         return None
     return size if isinstance(size, int) else None

@@ -6,7 +6,6 @@ imported only there.
 
 import dataclasses
 import hashlib
-import json
 import logging
 import math
 import statistics
@@ -19,7 +18,7 @@ import filelock
 from kfer import spec
 from kfer.comparison import runs
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import private_folder, saved_model_bytes, write_json
+from kfer.files import private_folder, read_json, saved_model_bytes, write_json
 from kfer.machine import machine
 from kfer.pipeline.summary import peak_memory_gb
 from kfer.processes import in_fresh_process
@@ -44,7 +43,7 @@ def load(output_dir: Path, name: str) -> dict[str, Any]:
     place = path(output_dir, name)
     if not place.exists():
         return {}
-    measured = json.loads(place.read_text())
+    measured = read_json(place)
     run = runs.folder(output_dir, name, measured["seed"])
     # The run may have been deleted since, and trained again.
     is_current = runs.is_finished(run) and measured["network"] == fingerprint(run)

@@ -1,13 +1,12 @@
 """A candidate's folder: where it is, what it holds, and whose settings it was trained with."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import claim, differences, read_csv, remove_leftovers, write_json
+from kfer.files import claim, differences, read_csv, read_json, remove_leftovers, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +41,12 @@ def failure(run: Path) -> str:
     """Why a candidate's training failed when it was last tried; empty where it did not."""
     if is_finished(run) or not (run / _FAILURE).exists():
         return ""
-    return json.loads((run / _FAILURE).read_text())["reason"]
+    return str(read_json(run / _FAILURE).get("reason"))
 
 
 def result(run: Path) -> dict[str, Any]:
     """A finished candidate's "result.json"."""
-    return json.loads((run / RESULT).read_text())
+    return read_json(run / RESULT)
 
 
 def history(run: Path) -> list[dict[str, float]]:
@@ -108,7 +107,7 @@ def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int
         own = {group: dataclasses.asdict(value) for group, value in groups.items()}
         write_json(path, {**own, "seed": seed})
         return
-    found = json.loads(path.read_text())
+    found = read_json(path)
     different = [
         text for group, value in groups.items() for text in differences(value, found.get(group), group)
     ]

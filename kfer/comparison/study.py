@@ -1,7 +1,6 @@
 """The whole study: all candidates with all seeds, what they cost, and the page."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -135,7 +134,7 @@ def _duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -
     if not path.exists():
         found = in_fresh_process(_find_duplicates, settings, data_dir, output_dir)
         files.write_json(path, found)
-    return json.loads(path.read_text())
+    return files.read_json(path)
 
 
 def _find_duplicates(settings: ComparisonSettings, data_dir: str, output_dir: Path) -> dict[str, Any]:

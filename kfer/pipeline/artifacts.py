@@ -4,10 +4,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfer import spec
+from kfer.files import read_any_json
 from kfer.settings import LabelSettings
+
+if TYPE_CHECKING:
+    from kfer.documents.reading import Kind
+
+#: What to do about an artifact that is damaged.
+ADVICE = "run the pipeline again with --no-cache"
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,24 @@ class Artifact:
     """
 
     path: Path
+
+    def read(self, file: str) -> Any:
+        """Returns what one of its files of JSON holds.
+
+        Raises:
+            DamagedError: It cannot be read.
+        """
+        return read_any_json(self.path / file, ADVICE)
+
+    def read_as(self, file: str, kind: "type[Kind]") -> "Kind":
+        """Returns the same as a model of `kfer.documents.artifacts`.
+
+        Raises:
+            DamagedError: It cannot be read, or a field is wrong.
+        """
+        from kfer import documents
+
+        return documents.read(self.path / file, kind, ADVICE)
 
 
 class Examples(Artifact):
@@ -37,7 +62,9 @@ class Examples(Artifact):
             "num_pairs", and "left_out" (of each reason its "source", "reason", "count" and "names", the
             first of them).
         """
-        return json.loads((self.path / "labels.json").read_text())
+        from kfer.documents.artifacts import ExamplesLabels
+
+        return self.read_as("labels.json", ExamplesLabels).content()
 
     def label_settings(self) -> dict[str, LabelSettings]:
         """What each label is, by feature."""
@@ -81,7 +108,9 @@ class HyperParameters(Artifact):
 
     def best_values(self) -> dict[str, Any]:
         """Dotted names of settings, with the values that the search found best."""
-        return json.loads((self.path / "best_values.json").read_text())
+        from kfer.documents.artifacts import BestValues
+
+        return self.read_as("best_values.json", BestValues).content()
 
     def write_best_values(self, values: Mapping[str, Any]) -> None:
         """Writes what `best_values` reads."""
@@ -107,6 +136,12 @@ class ModelRun(Artifact):
 
 class ModelEvaluation(Artifact):
     """`evaluation.json` and the predictions on the test split."""
+
+    def report(self) -> dict[str, Any]:
+        """The Evaluator's report."""
+        from kfer.documents.artifacts import Evaluation
+
+        return self.read_as("evaluation.json", Evaluation).content()
 
 
 class ModelBlessing(Artifact):

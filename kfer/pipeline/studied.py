@@ -1,6 +1,5 @@
 """What a committed study found: the file that `python -m kfer.tuning` writes."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ def best_values(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"tuning.study: there is no file {path}; give one of tuning/")
-    try:
-        return dict(json.loads(path.read_text())["best"]["values"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"tuning.study: {path} must be a study's file, which has its best values under best, values; "
-            f"got {type(error).__name__}: {error}"
-        ) from error
+    # Late: few pipelines take a study's values, and all import this module.
+    from kfer import documents
+    from kfer.documents.artifacts import StudyFindings
+
+    advice = "tuning.study must name a study's file, which has its best values under best, values"
+    return documents.read(path, StudyFindings, advice).best.values

@@ -1,6 +1,5 @@
 """The short table at the end of a run."""
 
-import json
 import resource
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ def peak_memory_gb() -> float:
 def read(result: RunResult, component: str, output: str, file: str) -> Any:
     """The JSON that an artifact of a run holds; None where the run has no such artifact."""
     artifact = result.outputs.get(component, {}).get(output)
-    return None if artifact is None else json.loads((artifact.path / file).read_text())
+    return None if artifact is None else artifact.read(file)
 
 
 def summary_rows(settings: PipelineSettings, result: RunResult) -> list[tuple[str, str]]:

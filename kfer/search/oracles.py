@@ -12,7 +12,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine import trial as keras_tuner_trial
 
-from kfer.files import write_text
+from kfer.files import read_json, write_text
 from kfer.search.trial import outcome
 from kfer.settings.dotted import as_text
 from kfer.settings.space import Parameter, Space
@@ -94,7 +94,7 @@ class _Kept(keras_tuner.Oracle):
     def reload(self) -> None:
         project = Path(self._project_dir)
         try:
-            known = json.loads((project / _ORACLE).read_text())["start_order"]
+            known = read_json(project / _ORACLE)["start_order"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._rebuild(project, error)
         else:
@@ -156,7 +156,7 @@ class _Kept(keras_tuner.Oracle):
             reason = str(error)
         made = self.hyperparameters.copy()
         try:
-            made.values = json.loads((folder / _VALUES).read_text())
+            made.values = read_json(folder / _VALUES)
             status = Status.RUNNING
             _log.warning("%s is damaged (%s): this trial runs again", folder / _TRIAL, reason)
         except (OSError, ValueError) as error:

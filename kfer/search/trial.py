@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import logging
 import shutil
 import time
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from kfer.files import DamagedError, new_folder, read_csv, write_csv, write_json, write_text
+from kfer.files import DamagedError, new_folder, read_csv, read_json, write_csv, write_json, write_text
 from kfer.processes import in_fresh_process
 from kfer.search.objective import Objective
 from kfer.settings import PipelineSettings, TrainingSettings
@@ -317,6 +316,6 @@ def history(folder: Path) -> History:
 def outcome(folder: Path) -> Outcome | None:
     """Returns how the trial in a folder ended; None where it did not, or its file cannot be read."""
     try:
-        return Outcome(**json.loads((folder / _OUTCOME).read_text()))
+        return Outcome(**read_json(folder / _OUTCOME))
     except (OSError, ValueError, TypeError):
         return None

@@ -1,6 +1,5 @@
 """What the variants reached, from their runs' artifacts: the numbers behind page and tables."""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kfer import spec
+from kfer import files, spec
 from kfer.comparison import runs
 from kfer.comparison.statistics import over_seeds
 from kfer.metrics import Interval
@@ -207,8 +206,8 @@ def _run(settings: StudySettings, name: str, seed: int, output_dir: Path) -> tup
         reason = runs.failure(runs.folder(output_dir, name, seed))
         return Run(name, seed, "failed" if reason else "not finished", reason), None
     artifacts: dict[str, Path] = result["artifacts"]
-    evaluation = json.loads((artifacts["evaluation"] / "evaluation.json").read_text())
-    training = json.loads((artifacts["model_run"] / "training.json").read_text())
+    evaluation = files.read_json(artifacts["evaluation"] / "evaluation.json")
+    training = files.read_json(artifacts["model_run"] / "training.json")
     history = runs.history(artifacts["model_run"])
     batch_size = settings.variant(name, seed).training.batch_size
     # As `input_pipeline.steps_per_epoch` has it, which would load TensorFlow.
@@ -270,7 +269,7 @@ def _expressions(
 
 
 def _examples(folder: Path, pairs: Pairs | None) -> Examples:
-    labels = json.loads((folder / "labels.json").read_text())
+    labels = files.read_json(folder / "labels.json")
     people = np.load(folder / "Split-test" / f"{spec.IDENTITY}.npy")
     known = np.unique(people[people != spec.MISSING_LABEL])
     return Examples(

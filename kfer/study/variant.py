@@ -1,7 +1,6 @@
 """One variant with one seed: a run of the pipeline, in a root that all variants share."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,5 +155,5 @@ def _place(result: RunResult, component: str, output: str, root: Path) -> str:
 
 def _memory(folder: Path, model_run: str) -> float | None:
     path = folder / _MEMORY
-    found: Mapping[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found: Mapping[str, Any] = files.read_json(path) if path.exists() else {}
     return found["memory_gb"] if found.get("model_run") == model_run else None

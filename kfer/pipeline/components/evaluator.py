@@ -56,8 +56,8 @@ def evaluator(
         report["clips"] = judging.clip_report(network, test, spec.EXPRESSION)
     np.savez(evaluation.path / "predictions.npz", **predictions)  # type: ignore[arg-type]
     (evaluation.path / "evaluation.json").write_text(json.dumps(report, indent=1))
-    earlier = baseline and json.loads((baseline.path / "evaluation.json").read_text())
-    comparable = earlier["metrics"] if earlier and earlier["judged_on"] == judged_on else None
+    earlier = baseline and baseline.report()
+    comparable = earlier["metrics"] if earlier and earlier.get("judged_on") == judged_on else None
     verdict = judging.bless(report["metrics"], evaluation_settings, comparable)
     (blessing.path / ("BLESSED" if verdict.blessed else "NOT_BLESSED")).touch()
     checks = {"reasons": verdict.reasons, "checks": verdict.checks}

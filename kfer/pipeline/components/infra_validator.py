@@ -44,7 +44,7 @@ def infra_validator(
         export,
         train,
         test,
-        json.loads((evaluation.path / "evaluation.json").read_text()),
+        evaluation.report(),
         # Examples that an older kfer made have no versions.
         dict(zip(facts["sources"], facts.get("versions", facts["sources"]), strict=True)),
     )

@@ -11,8 +11,12 @@ from kfer.pipeline.component import Input, Output, component
 
 
 def _still_there(outputs: Mapping[str, Path]) -> bool:
-    pushed = json.loads((outputs["pushed_model"] / "pushed.json").read_text())
-    return pushed["path"] is None or Path(pushed["path"]).is_dir()
+    try:
+        path = PushedModel(outputs["pushed_model"]).read("pushed.json")["path"]
+        return path is None or Path(path).is_dir()
+    except (OSError, ValueError, KeyError, TypeError):
+        # Damaged: the model is pushed again, which takes a version that is there.
+        return False
 
 
 @component(still_valid=_still_there)

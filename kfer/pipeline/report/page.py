@@ -1,6 +1,5 @@
 """What the report says: an artifact's files as the values that the page's template shows."""
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -76,7 +75,7 @@ def _read(outputs: Outputs, component: str, output: str, file: str) -> Any:
     artifact = outputs.get(component, {}).get(output)
     if artifact is None or not (artifact.path / file).is_file():
         return None
-    return json.loads((artifact.path / file).read_text(encoding="utf-8"))
+    return artifact.read(file)
 
 
 def _splits(outputs: Outputs, settings: PipelineSettings) -> dict[str, Split]:
