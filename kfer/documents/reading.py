@@ -69,6 +69,7 @@ def _words(error: ValidationError) -> str:
     told = first["msg"].removeprefix("Value error, ").removesuffix(" after validation")
     for begin in ("Input should be", "Input should", "List should have", "Dictionary should have"):
         told = told.replace(begin, "expected")
+    told = told.partition(" or instance of ")[0]
     if first["type"] == "missing":
         told = f"{place} is missing"
     else:

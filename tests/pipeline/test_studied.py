@@ -35,5 +35,7 @@ def test_a_study_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"tuning\.study: there is no file .*missing\.json"):
         build(studied(str(tmp_path / "missing.json")), tmp_path)
     (tmp_path / "other.json").write_text('{"best": 3}')
-    with pytest.raises(ValueError, match=r"other\.json is damaged .*must name a study's file.*best, values"):
+    with pytest.raises(
+        ValueError, match=r"other\.json is damaged .*must name a study's file.*best, values"
+    ):
         best_values(tmp_path / "other.json")
