@@ -146,6 +146,9 @@ def _restore(path: Path, part: str, variables: Sequence[keras.Variable]) -> None
     with named_if_damaged(path, _ADVICE), np.load(path) as stored:
         count = sum(name.startswith(f"{part}_") for name in stored)
         values = [stored[f"{part}_{index}"] for index in range(count)]
+        # NumPy gives the bytes of a member that does not begin as an array.
+        if not all(isinstance(value, np.ndarray) for value in values):
+            raise ValueError("it has something other than arrays")
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise ValueError(
             f"{path} is of another network: expected {len(variables)} variables, it has {len(values)}, "

@@ -1,4 +1,5 @@
 import dataclasses
+import zipfile
 from pathlib import Path
 
 import keras
@@ -104,6 +105,21 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
         content[content.index(kernel)] ^= 255
         file.write_bytes(content)
     with pytest.raises(DamagedError, match=r"checkpoint\.npz is damaged \(.*\): delete it"):
+        checkpoint.load(tmp_path, run_of(SETTINGS)).restore("network", model.variables)
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path: Path) -> None:
+    model = trained()
+    save(tmp_path, model)
+    file = tmp_path / "checkpoint.npz"
+    with zipfile.ZipFile(file) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(file, "w") as damaged:
+        for name, content in members.items():
+            damaged.writestr(name, b"no array" if name == "network_0.npy" else content)
+    with pytest.raises(
+        DamagedError, match=r"checkpoint\.npz is damaged \(it has something other than arrays"
+    ):
         checkpoint.load(tmp_path, run_of(SETTINGS)).restore("network", model.variables)
 
 
