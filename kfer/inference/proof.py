@@ -64,9 +64,13 @@ def _try(export: Path) -> None:
     room = 4 * sum(each.st_size for each in sizes) + _TRIAL_BYTES * (8 if export.is_dir() else 1)
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (_TRIAL_SECONDS, _TRIAL_SECONDS))
-        resource.setrlimit(resource.RLIMIT_DATA, (room, room))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limits = {"CPU": _TRIAL_SECONDS, "DATA": room, "CORE": 0}
+        for name, most in limits.items():
+            kind = getattr(resource, f"RLIMIT_{name}")
+            # Nobody may go beyond a limit that this process has already.
+            _, hard = resource.getrlimit(kind)
+            lowest = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (lowest, lowest))
 
     command = [sys.executable, "-m", "kfer.inference.trial", str(export)]
     trial = subprocess.run(

@@ -120,12 +120,15 @@ def _limit(size: int) -> None:
         import resource
     except ImportError:  # Windows has none; the time that the parent waits is limited all the same.
         return
-    seconds = _SECONDS + size // _BYTES_A_SECOND
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {"CPU": _SECONDS + size // _BYTES_A_SECOND, "CORE": 0}
     if sys.platform == "linux":
-        memory = _MEMORY + _MEMORY_A_BYTE * size
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        limits["AS"] = _MEMORY + _MEMORY_A_BYTE * size
+    for name, most in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        # Nobody may go beyond a limit that this process has already.
+        _, hard = resource.getrlimit(kind)
+        lowest = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (lowest, lowest))
 
 
 def _main(path: Path, target: Path) -> None:

@@ -247,3 +247,12 @@ def test_reading_for_ever_ends(weights: Path, monkeypatch, tmp_path) -> None:
     )
     monkeypatch.setattr("kfer.pretrained.hdf5.__file__", str(tmp_path / "reader.py"))
     assert_refused(compact(), weights, "takes more time or memory than a file of its size should")
+
+
+def test_a_lower_limit_of_the_system_is_kept(weights: Path, monkeypatch, tmp_path) -> None:
+    limited = "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (3, 3))\n"
+    (tmp_path / "reader.py").write_text(limited + Path(hdf5.__file__).read_text())
+    monkeypatch.setattr("kfer.pretrained.hdf5.__file__", str(tmp_path / "reader.py"))
+    loaded = zeroed(compact())
+    load_weights(loaded, weights)
+    assert_same(compact(), loaded)
