@@ -1,6 +1,7 @@
 """What the fuzzer damages: for each kind of file, a whole one, how to damage it, and who reads it."""
 
 import bz2
+import functools
 import gzip
 import io
 import json
@@ -12,6 +13,7 @@ import tarfile
 import tempfile
 import wave
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,7 @@ class Reader:
         read: Reads all that is in the file in a folder.
         damage: Returns a damaged file.
         others: Files beside it, which stay whole.
+        beside: Makes such files.
         share: How often it is tried, beside others.
         is_refused: Whether whole files are refused too.
     """
@@ -44,6 +47,7 @@ class Reader:
     read: Callable[[Path], object]
     damage: mutations.Mutation = mutations.damaged_bytes
     others: dict[str, bytes] = field(default_factory=dict)
+    beside: Callable[[], dict[str, bytes]] = dict
     share: float = 1.0
     is_refused: bool = False
 
@@ -465,6 +469,19 @@ def _read_picture(folder: Path) -> None:
     pictures.as_stored(path.read_bytes(), str(path))
 
 
+def _with_png_checksums(content: bytes) -> bytes:
+    """A PNG whose chunks' checksums fit what is in them."""
+    numbers, place = bytearray(content), 8
+    while place + 12 <= len(numbers):
+        (size,) = struct.unpack_from(">I", numbers, place)
+        end = place + 8 + size
+        if end + 4 > len(numbers):
+            break
+        struct.pack_into(">I", numbers, end, zlib.crc32(numbers[place + 4 : end]))
+        place = end + 4
+    return bytes(numbers)
+
+
 def _pgm() -> list[bytes]:
     return [b"P5\n# words\n32 24\n255\n" + np.random.default_rng(0).bytes(32 * 24)]
 
@@ -573,7 +590,9 @@ def _tflite() -> list[bytes]:
         return [tf.lite.TFLiteConverter.from_saved_model(folder).convert()]
 
 
-def _saved_model() -> list[bytes]:
+@functools.cache
+def _exported() -> dict[str, bytes]:
+    """The files of a SavedModel."""
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, 3], tf.uint8, "images")])
@@ -584,7 +603,12 @@ def _saved_model() -> list[bytes]:
     module.function = share
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, {"image_tensor": share})
-        return [(Path(folder) / "saved_model.pb").read_bytes()]
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def _saved_model() -> list[bytes]:
+    return [_exported()["saved_model.pb"]]
 
 
 def _read_export(folder: Path) -> None:
@@ -634,6 +658,8 @@ _LABELS = (
 )
 _VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 _PICTURES = {"a/1.png": b"1", "a/2.png": b"2", "b/3.png": b"3"}
+
+_DAMAGED_PNG = mutations.damaged_sums(_with_png_checksums)
 
 READERS = {
     "zip": Reader("a.zip", _zips, _archive, mutations.damaged_zip),
@@ -702,7 +728,7 @@ READERS = {
     "gallery": Reader(
         "people", _galleries, _read_gallery, mutations.damaged_sums(_with_checksums), share=1.5
     ),
-    "png": Reader("a.png", _picture("PNG", "RGB", "L", "P", "RGBA", "I;16"), _read_picture),
+    "png": Reader("a.png", _picture("PNG", "RGB", "L", "P", "RGBA", "I;16"), _read_picture, _DAMAGED_PNG),
     "jpeg": Reader("a.jpg", _picture("JPEG", "RGB", "L", "CMYK"), _read_picture),
     "webp": Reader("a.webp", _picture("WEBP", "RGB", "RGBA"), _read_picture),
     "bmp": Reader("a.bmp", _picture("BMP", "RGB", "L", "P"), _read_picture),
@@ -719,7 +745,7 @@ READERS = {
     "pushed tflite": Reader(
         "a.tflite", _tflite, _read_export, others=_pushed("a.tflite"), share=0.5, is_refused=True
     ),
-    "saved model": Reader("saved_model.pb", _saved_model, _read_export, share=0.002),
+    "saved model": Reader("saved_model.pb", _saved_model, _read_export, beside=_exported, share=0.002),
     "pushed saved model": Reader(
         "saved_model.pb",
         _saved_model,

@@ -108,7 +108,7 @@ def _work(name: str, seed: int, numbers: range, place: Path) -> None:
 
 
 def _write(reader: Reader, content: bytes, folder: Path) -> None:
-    for path, kept in {**reader.others, reader.file: content}.items():
+    for path, kept in {**reader.beside(), **reader.others, reader.file: content}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(kept)
 
