@@ -186,7 +186,9 @@ def _read_csv(source: Path, usage: str) -> Iterator[tuple[str, str, bytes]]:
 def _png(pixels: str) -> bytes:
     try:
         image = np.array(pixels.split(), np.int64).reshape(48, 48)
-    except ValueError:
+    except (ValueError, OverflowError):
+        image = None
+    if image is None or image.min() < 0 or image.max() > 255:
         # Not an image: kept as it is, for the statistics to count as undecodable.
         return pixels.encode()
     return cv2.imencode(".png", image.astype(np.uint8))[1].tobytes()

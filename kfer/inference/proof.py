@@ -22,6 +22,7 @@ DESCRIPTION = "model.json"
 ADVICE = "push the model again, or restore its folder from a copy"
 # A trial's limits: seconds of one core, and bytes of memory beside four times the file's own.
 _TRIAL_SECONDS, _TRIAL_BYTES = 60, 2**30
+_KINDS = {".onnx": "ONNX file"}
 # Exports that passed a trial in this process, by what tells one from another.
 _tried: set[tuple[object, ...]] = set()
 
@@ -50,11 +51,16 @@ def checked(export: Path, step: Path | None = None) -> ModelDescription | None:
     for each in (export, *([step] if step else [])):
         files = {} if described is None else described.files
         if not digests.check(each, files, DESCRIPTION, ADVICE):
-            _try(each)
+            try_first(each)
     return described
 
 
-def _try(export: Path) -> None:
+def try_first(export: Path) -> None:
+    """Loads an export or a detector's ONNX file, and asks it once, in another process.
+
+    Raises:
+        DamagedError: That process failed, or was ended by a signal or a limit.
+    """
     folder = export if export.is_dir() else export.parent
     sizes = [(folder / name).stat() for name in digests.names_of(export)]
     key = (export.resolve(), *((each.st_ino, each.st_size, each.st_mtime_ns) for each in sizes))
@@ -84,7 +90,7 @@ def _try(export: Path) -> None:
         said = trial.stdout.decode(errors="replace").strip()
         if trial.returncode < 0 or not said:
             said = f"loading it ended a process with the code {trial.returncode}"
-        kind = "SavedModel" if export.is_dir() else "TFLite file"
+        kind = "SavedModel" if export.is_dir() else _KINDS.get(export.suffix, "TFLite file")
         raise DamagedError(
             f"{export} cannot be loaded as a {kind} ({reason(ValueError(said))}): export it again, or "
             "restore it from a copy"

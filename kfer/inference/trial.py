@@ -15,7 +15,12 @@ _BRIGHTEST = 255
 
 
 def main(export: Path) -> None:
-    """Loads a SavedModel's folder or a `.tflite` file, and asks each of its signatures."""
+    """Loads a SavedModel's folder, or a file of TFLite or of YuNet, and asks each of its signatures."""
+    if export.suffix == ".onnx":
+        from kfer.inference.detection import yunet
+
+        yunet.opened(export, yunet.YuNet.least_score)
+        return
     random = np.random.default_rng(0)
     for ask, inputs in (_of_saved_model if export.is_dir() else _of_tflite)(export):
         ask(**{name: _drawn(shape, kind, random) for name, (shape, kind) in inputs.items()})

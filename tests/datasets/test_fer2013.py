@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from kfer import datasets, spec
-from kfer.datasets.fer2013 import KferFer2013
+from kfer.datasets.fer2013 import KferFer2013, _png
 
 USAGES = (("train", "Training"), ("test", "PublicTest"), ("test", "PrivateTest"))
 VOTED = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt")
@@ -257,3 +257,9 @@ def test_real_archive_has_the_published_names(test_data):
     names = archives.list_files(test_data / "fer2013" / "archive.zip", "")
     counts = [sum(usage in name for name in names) for _, usage in USAGES]
     assert counts == [28709, 3589, 3589]
+
+
+@pytest.mark.parametrize("pixel", ["256", "-1", "9" * 30, "1.5"])
+def test_a_pixel_out_of_its_range_makes_no_image(pixel):
+    text = " ".join([pixel, *["7"] * (48 * 48 - 1)])
+    assert _png(text) == text.encode()

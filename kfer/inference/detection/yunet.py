@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 
 from kfer.files import named_if_damaged
+from kfer.inference import proof
 from kfer.inference.detection import Detector
 from kfer.inference.face import Detection
 
 # What a face must have on a side for the network to find it.
 _FACE = 12
+_SIZE = (64, 64)
 _ADVICE = "expected YuNet's ONNX file, face_detection_yunet_2023mar.onnx of OpenCV's model zoo"
 
 
@@ -33,10 +35,9 @@ class YuNet(Detector):
         if not Path(weights).is_file():
             raise FileNotFoundError(f"there is no file {weights}")
         with named_if_damaged(str(weights), _ADVICE):
-            size = (64, 64)
-            self._network = cv2.FaceDetectorYN.create(str(weights), "", size, self.least_score)
-            # Another network is only found out when it is asked.
-            self._network.detect(np.zeros((*size, 3), np.uint8))
+            # OpenCV ends Python on some damaged files.
+            proof.try_first(Path(weights))
+            self._network = opened(Path(weights), self.least_score)
         self._lock = threading.Lock()
 
     def _detect_one(self, image: np.ndarray) -> list[Detection]:
@@ -47,6 +48,13 @@ class YuNet(Detector):
             self._network.setInputSize((width, height))
             _, rows = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         return [_detection(row, scale) for row in (rows if rows is not None else ())]
+
+
+def opened(weights: Path, least_score: float) -> Any:
+    """OpenCV's detector of a file, which was asked once: another network is only found out so."""
+    network = cv2.FaceDetectorYN.create(str(weights), "", _SIZE, least_score)
+    network.detect(np.zeros((*_SIZE, 3), np.uint8))
+    return network
 
 
 def _detection(row: np.ndarray, scale: float) -> Detection:
