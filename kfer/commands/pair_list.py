@@ -54,7 +54,7 @@ def read_pairs(source: Path, pictures: Path | None, max_pairs: int, seed: int) -
     missing = [path for pair in pairs for path in (pair.first, pair.second) if not path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{source} names {missing[0]}, which is not there"
+            f"{source} names {listing.printable(str(missing[0]))}, which is not there"
             + (f", as {len(missing) - 1} others" if len(missing) > 1 else "")
         )
     return pairs

@@ -194,6 +194,8 @@ def read_pairs(source: Path) -> list[Pair]:
     try:
         header, *lines = rows
         num_folds, pairs_of_kind = (1, *map(int, header))[-2:]
+        if num_folds < 1 or pairs_of_kind < 1:
+            raise ValueError(f"expected a number of pairs above 0 in its first line; got {header}")
         has_folds = len(header) == 2
         pairs = []
         for number, fields in enumerate(lines):

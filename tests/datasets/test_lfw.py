@@ -193,6 +193,8 @@ def test_pair_of_an_unknown_image(tmp_path):
     [
         ("1\nPerson_1\t1\t2\n", "announces 2 pairs but has 1"),
         ("1\nPerson_1\t1\nPerson_1\t1\tPerson_2\t1\n", "expected 3 or 4 fields"),
+        ("1\t0\nPerson_1\t1\t2\n", "a number of pairs above 0"),
+        ("-1\n", "a number of pairs above 0"),
         ("many\n", "not a list of pairs in LFW's format"),
         ("", "not a list of pairs in LFW's format"),
     ],
