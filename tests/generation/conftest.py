@@ -40,7 +40,9 @@ def push_model(folder: Path, embedding: bool = True, **described: object) -> Pat
     converter = tf.lite.TFLiteConverter.from_saved_model(str(phone))
     (folder / "float32.tflite").write_bytes(converter.convert())
     tasks = {"expression": {"kind": "classes", "names": CLASSES}}
-    (folder / "model.json").write_text(json.dumps({"name": "toy", "tasks": tasks, **described}))
+    (folder / "model.json").write_text(
+        json.dumps({"name": "toy", "weights": "toy", "tasks": tasks, **described})
+    )
     return folder
 
 

@@ -107,13 +107,17 @@ def run_table(folder: Path, use_cache: bool = True) -> runner.RunResult:
         store.close()
 
 
+def picture(level: int) -> bytes:
+    return cv2.imencode(".png", np.full((2, 2), level, np.uint8))[1].tobytes()
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     folder, lines = tmp_path / "deep" / "images", ["filename,split,expression"]
     for number in range(4):
         name = f"a/b/c/d/{number}.png"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"any bytes")
+        (folder / name).write_bytes(picture(7))
         lines.append(f"{name},train,{'sad' if number else 'happy'}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
@@ -129,7 +133,8 @@ def rewritten(folder: Path) -> None:
     """Deep in the folder, of the same size, with the same time: no folder's own time tells of it."""
     file = folder / "a/b/c/d/0.png"
     before = file.stat()
-    file.write_bytes(b"ANY BYTES")
+    file.write_bytes(picture(8))
+    assert file.stat().st_size == before.st_size
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
