@@ -1,6 +1,7 @@
 """One network with one seed: trained, and judged once on the test split."""
 
 import dataclasses
+import hashlib
 import logging
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def run(settings: ComparisonSettings, name: str, seed: int, data_dir: str, outpu
         training raised an error.
 
     Raises:
-        ValueError: The folder is of a run with other settings.
+        ValueError: The folder is of a run with other settings or examples, or another finished run is.
         FloatingPointError: The loss is not a number.
         filelock.Timeout: Another process trains this candidate.
     """
@@ -70,12 +71,21 @@ def run(settings: ComparisonSettings, name: str, seed: int, data_dir: str, outpu
         if not runs.is_finished(folder):
             try:
                 with told_if_full(folder):
-                    _train(settings, name, seed, load_examples(settings, data_dir, output_dir), folder)
+                    examples = load_examples(settings, data_dir, output_dir)
+                    runs.check_examples(output_dir, folder, _digest(examples))
+                    _train(settings, name, seed, examples, folder)
             except Exception as error:
                 runs.note_failure(folder, f"{type(error).__name__}: {error}")
                 raise
             runs.note_failure(folder, "")
     return folder
+
+
+def _digest(examples: dict[str, input_pipeline.Decoded]) -> str:
+    found = hashlib.sha256()
+    for split in spec.SPLITS:
+        examples[split].add_to(found, [spec.EXPRESSION])
+    return found.hexdigest()
 
 
 def _train(

@@ -16,6 +16,7 @@ MODEL = "model.keras"
 PREDICTIONS = "test.npz"
 LOCK = ".lock"
 _SETTINGS = "settings.json"
+_EXAMPLES = "examples.json"
 _FAILURE = "failed.json"
 
 
@@ -85,6 +86,22 @@ def check_study(settings: ComparisonSettings, output_dir: Path) -> None:
             remove_leftovers(run)
             if (run / _SETTINGS).exists():
                 check_settings(run, settings, name, seed)
+
+
+def check_examples(output_dir: Path, run: Path, digest: str) -> None:
+    """Refuses to mix results of other examples; what older versions of kfer trained does not say.
+
+    Raises:
+        ValueError: This run, or a finished one of the comparison, is of other examples.
+    """
+    for place in sorted((output_dir / "runs").glob(f"*/{_EXAMPLES}")):
+        counts = place.parent == run or is_finished(place.parent)
+        if counts and read_json(place).get("digest") != digest:
+            raise ValueError(
+                f"the data have changed since {place.parent} was trained: give another --output-dir, "
+                "or delete that folder to train it again"
+            )
+    write_json(run / _EXAMPLES, {"digest": digest})
 
 
 def check_settings(run: Path, settings: ComparisonSettings, name: str, seed: int) -> None:

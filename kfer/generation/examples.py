@@ -68,10 +68,7 @@ def digest(images: Decoded, features: Sequence[str], told: object) -> str:
         told: Anything JSON-able.
     """
     found = hashlib.sha256(canonical_json(plain(told)).encode())
-    for start in range(0, len(images), _CHUNK):
-        found.update(images.images[start : start + _CHUNK].tobytes())
-    for feature in features:
-        found.update(images.label(feature).tobytes())
+    images.add_to(found, features)
     return found.hexdigest()[:16]
 
 

@@ -36,6 +36,7 @@ class Reader:
 
     Attributes:
         name: What the model is called, with its version.
+        fingerprint: Of its weights.
         classes: The expressions in the order of the probabilities.
     """
 
@@ -61,7 +62,7 @@ class Reader:
                 f"{error}. Generated faces are judged by a model that has learned expressions and "
                 "identity: run `python -m kfer.pipeline pipelines/fer2013_lfw.py --data-dir DIR` first"
             ) from error
-        self.name = found.name
+        self.name, self.fingerprint = found.name, found.fingerprint
         if found.clip_frames:
             raise ValueError(f"expected a model of images; {found.name} takes clips")
         task = found.tasks.get(spec.EXPRESSION, {})

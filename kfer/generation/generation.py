@@ -112,6 +112,11 @@ def _measured(
         "settings": files.plain(settings.measures),
         "data": files.plain(settings.base.data),
         "judge": reader.name,
+        "judge_weights": reader.fingerprint,
+        "examples": [
+            examples.digest(images, [spec.EXPRESSION, spec.IDENTITY], "")
+            for images in (real.train, real.heldout)
+        ],
     }
     if path.exists():
         found = files.read_json(path, "delete it to measure anew")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,9 @@ from kfer.files import replacing
 from kfer.input_pipeline.frames import OF_FRAMES, Frames
 from kfer.progress import progress
 from kfer.settings import LabelSettings
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 _log = logging.getLogger(__name__)
 _CHUNK = 256
@@ -69,6 +72,13 @@ class Decoded:
         if feature not in labels:
             raise ValueError(f"the examples carry no {feature!r}; they carry {', '.join(labels)}")
         return labels[feature]
+
+    def add_to(self, digest: "Hash", features: Sequence[str]) -> None:
+        """Adds the images, and their labels of some features, to a digest of `hashlib`."""
+        for start in range(0, len(self), _CHUNK):
+            digest.update(self.images[start : start + _CHUNK].tobytes())
+        for feature in features:
+            digest.update(self.label(feature).tobytes())
 
     def inputs(self, positions: np.ndarray | slice) -> np.ndarray | dict[str, np.ndarray]:
         """What a network takes of some examples: images or clips or, with sound, "image" and "sound".

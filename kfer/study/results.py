@@ -179,12 +179,16 @@ def collect(settings: StudySettings, output_dir: Path) -> Results:
     """
     collected: list[Run] = []
     examples = None
+    folders: dict[str, Path] = {}
     for name in settings.variants:
         for seed in settings.seeds:
             run, folder = _run(settings, name, seed, output_dir)
             collected.append(run)
-            if isinstance(run, FinishedRun) and folder and (examples is None or run.pairs):
-                examples = _examples(folder, run.pairs)
+            if isinstance(run, FinishedRun) and folder:
+                folders[f"{name}, seed {seed}"] = folder
+                if examples is None or run.pairs:
+                    examples = _examples(folder, run.pairs)
+    _check_alike(folders)
     finished: dict[str, list[FinishedRun]] = {}
     for run in collected:
         if isinstance(run, FinishedRun):
@@ -194,6 +198,24 @@ def collect(settings: StudySettings, output_dir: Path) -> Results:
         for name, own in finished.items()
     ]
     return Results(settings, collected, rows, examples)
+
+
+def _check_alike(folders: Mapping[str, Path]) -> None:
+    """Refuses to compare runs whose data changed in between.
+
+    Args:
+        folders: Of the transformed examples, by the run.
+    """
+    digests = {
+        run: files.read_json(folder / "labels.json").get("digest") for run, folder in folders.items()
+    }
+    first = next(iter(digests), None)
+    others = [run for run, digest in digests.items() if first and digest != digests[first]]
+    if others:
+        raise ValueError(
+            f"the data changed between {first} and {'; '.join(others)}: run the study without --only, "
+            "which trains all on the data as they are now, or give another --output-dir"
+        )
 
 
 def _run(settings: StudySettings, name: str, seed: int, output_dir: Path) -> tuple[Run, Path | None]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: The variants of a study's whole trainings: the values that are set, and the best ones.
 AS_SET, BEST = "as_set", "best"
 _PREPARED = "prepared.json"
+# What trials that are compared must have alike.
+_EXAMPLES = ("num_examples", "num_identities", "digest")
 _log = logging.getLogger(__name__)
 
 
@@ -116,14 +118,14 @@ def prepare(settings: TuningStudySettings, output_dir: Path) -> None:
     prepared = {
         "transformed_examples": place,
         "datasets": versions(output_dir),
-        **{name: labels[name] for name in ("num_examples", "num_identities")},
+        **{name: labels[name] for name in _EXAMPLES},
     }
     if file.exists() and any(search_dir(output_dir).glob("*/trial_*")):
         found = files.read_json(file)
         different = [
             f"{name} was {found.get(name)} and is {value}"
             for name, value in prepared.items()
-            if name != "transformed_examples" and found.get(name) != value
+            if name in _EXAMPLES and found.get(name) != value
         ]
         if different:
             raise ValueError(

@@ -68,7 +68,7 @@ def test_a_candidate_that_diverges_says_so(output_dir: Path, settings):
 
 def test_duplicates_planted_in_decoded_data_are_found(output_dir: Path, settings):
     examples = candidate.load_examples(settings, "", output_dir)
-    (train,) = output_dir.glob("decoded/*-train-*")
+    (train,) = output_dir.glob("decoded/[!.]*-train-*")
     images = np.load(train / "images.npy")
     images[5] = examples[spec.TEST].images[3]
     np.save(train / "images.npy", images)

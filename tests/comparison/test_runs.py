@@ -15,6 +15,21 @@ def test_a_run_goes_on_with_its_own_settings(tmp_path: Path, settings):
     assert (tmp_path / "settings.json").read_bytes() == kept
 
 
+def test_results_of_changed_data_are_not_mixed(tmp_path: Path):
+    stopped, finished, new = (runs.folder(tmp_path, name, 0) for name in ("stopped", "finished", "new"))
+    for run in (stopped, finished, new):
+        run.mkdir(parents=True)
+    runs.check_examples(tmp_path, stopped, "a")
+    runs.check_examples(tmp_path, stopped, "a")
+    with pytest.raises(ValueError, match=r"changed since .*stopped-seed0 was trained: give another"):
+        runs.check_examples(tmp_path, stopped, "b")
+    runs.check_examples(tmp_path, finished, "b")
+    (finished / runs.RESULT).write_text("{}")
+    with pytest.raises(ValueError, match="finished-seed0 was trained"):
+        runs.check_examples(tmp_path, new, "a")
+    runs.check_examples(tmp_path, new, "b")
+
+
 def test_what_only_the_page_uses_may_change(tmp_path: Path, settings):
     runs.check_settings(tmp_path, settings, "plain", 0)
     changed = dataclasses.replace(settings, resamples=7, timed_steps=1, references={"a paper": 0.5})

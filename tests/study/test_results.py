@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,22 @@ def test_pairs_that_differ_are_not_compared(tmp_path: Path, settings, write_stud
         said = dict(stored)
     np.savez(path, **{**said, "same": ~said["same"]})
     with pytest.raises(ValueError, match="judged on the same pairs; they differ"):
+        results.collect(settings, tmp_path)
+
+
+def test_runs_whose_data_changed_in_between_are_not_compared(tmp_path: Path, settings, write_study):
+    write_study(tmp_path)
+    own = variant.pipeline_root(tmp_path) / "Transform" / "transformed_examples" / "1"
+    labels = json.loads((own / "labels.json").read_text())
+    (own / "labels.json").write_text(json.dumps({**labels, "digest": "a"}))
+    other = shutil.copytree(own, own.with_name("2"))
+    path = runs.folder(tmp_path, "uncertainty", 0) / runs.RESULT
+    result = json.loads(path.read_text())
+    result["artifacts"]["transformed_examples"] = "Transform/transformed_examples/2"
+    path.write_text(json.dumps(result))
+    results.collect(settings, tmp_path)  # prepared again, of the same data
+    (other / "labels.json").write_text(json.dumps({**labels, "digest": "b"}))
+    with pytest.raises(ValueError, match=r"the data changed between .* and uncertainty, seed 0: run the"):
         results.collect(settings, tmp_path)
 
 
