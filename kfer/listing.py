@@ -171,7 +171,7 @@ class LeftOut:
 def files(folder: str | os.PathLike[str], left_out: LeftOut | None = None) -> Iterator[File]:
     """Yields the files below a folder, in the order of their paths, and asks the system once for each.
 
-    Links to files and folders are followed, and never in a circle. What is no regular file is not opened.
+    Links to files and folders are followed, and never in a circle. Only regular files are opened.
 
     Args:
         folder: The folder; it may be hidden itself, or a link.

@@ -22,7 +22,7 @@ DESCRIPTION = "model.json"
 ADVICE = "push the model again, or restore its folder from a copy"
 # A trial's limits: seconds of one core, and bytes of memory beside four times the file's own.
 _TRIAL_SECONDS, _TRIAL_BYTES = 60, 2**30
-_KINDS = {".onnx": "ONNX file"}
+_KINDS = {".onnx": "an ONNX file"}
 # Exports that passed a trial in this process, by what tells one from another.
 _tried: set[tuple[object, ...]] = set()
 
@@ -90,9 +90,9 @@ def try_first(export: Path) -> None:
         said = trial.stdout.decode(errors="replace").strip()
         if trial.returncode < 0 or not said:
             said = f"loading it ended a process with the code {trial.returncode}"
-        kind = "SavedModel" if export.is_dir() else _KINDS.get(export.suffix, "TFLite file")
+        kind = "a SavedModel" if export.is_dir() else _KINDS.get(export.suffix, "a TFLite file")
         raise DamagedError(
-            f"{export} cannot be loaded as a {kind} ({reason(ValueError(said))}): export it again, or "
+            f"{export} cannot be loaded as {kind} ({reason(ValueError(said))}): export it again, or "
             "restore it from a copy"
         )
     _tried.add(key)

@@ -7,7 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from kfer.inference import detection
+from kfer.files import DamagedError
+from kfer.inference import detection, proof
+from kfer.inference.detection import yunet
 
 STRIDES = (8, 16, 32)
 #: From the middle of a bright square, in squares, x before y: eyes, nose and mouth as YuNet has them.
@@ -83,3 +85,13 @@ def test_a_large_picture_is_made_smaller_for_the_smallest_face(weights):
     assert detection.load("yunet", smallest_face=60.0, weights=weights).detect(
         [squares((32, 48), side=16, shape=(128, 192))]
     ) == [[]]
+
+
+def test_opencv_is_not_given_a_file_that_ends_another_process(weights, monkeypatch):
+    def ended(path: Path) -> None:
+        raise DamagedError(f"{path} cannot be loaded as an ONNX file (a process ended with the code -11)")
+
+    monkeypatch.setattr(proof, "try_first", ended)
+    monkeypatch.setattr(yunet, "opened", lambda *_: pytest.fail("OpenCV was given the file"))
+    with pytest.raises(DamagedError, match=r"squares\.onnx cannot be loaded"):
+        detection.load("yunet", weights=weights)
