@@ -22,7 +22,6 @@ DESCRIPTION = "model.json"
 ADVICE = "push the model again, or restore its folder from a copy"
 # A trial's limits: seconds of one core, and bytes of memory beside four times the file's own.
 _TRIAL_SECONDS, _TRIAL_BYTES = 60, 2**30
-_KINDS = {".onnx": "an ONNX file"}
 # Exports that passed a trial in this process, by what tells one from another.
 _tried: set[tuple[object, ...]] = set()
 
@@ -51,7 +50,14 @@ def checked(export: Path, step: Path | None = None) -> ModelDescription | None:
     for each in (export, *([step] if step else [])):
         files = {} if described is None else described.files
         if not digests.check(each, files, DESCRIPTION, ADVICE):
-            try_first(each)
+            try:
+                try_first(each)
+            except ValueError as error:
+                kind = "SavedModel" if each.is_dir() else "TFLite file"
+                raise DamagedError(
+                    f"{each} cannot be loaded as a {kind} ({reason(error)}): export it again, or restore "
+                    "it from a copy"
+                ) from error
     return described
 
 
@@ -59,7 +65,7 @@ def try_first(export: Path) -> None:
     """Loads an export or a detector's ONNX file, and asks it once, in another process.
 
     Raises:
-        DamagedError: That process failed, or was ended by a signal or a limit.
+        ValueError: That process failed, or was ended by a signal or a limit.
     """
     folder = export if export.is_dir() else export.parent
     sizes = [(folder / name).stat() for name in digests.names_of(export)]
@@ -90,9 +96,5 @@ def try_first(export: Path) -> None:
         said = trial.stdout.decode(errors="replace").strip()
         if trial.returncode < 0 or not said:
             said = f"loading it ended a process with the code {trial.returncode}"
-        kind = "a SavedModel" if export.is_dir() else _KINDS.get(export.suffix, "a TFLite file")
-        raise DamagedError(
-            f"{export} cannot be loaded as {kind} ({reason(ValueError(said))}): export it again, or "
-            "restore it from a copy"
-        )
+        raise ValueError(said)
     _tried.add(key)
