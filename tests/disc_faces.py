@@ -54,7 +54,7 @@ def scene(*faces: tuple[str, int, int, int], size: tuple[int, int] = (200, 300))
     return picture
 
 
-def push_model(folder: Path) -> pushed.Model:
+def push_model(folder: Path, size: int = SIZE) -> pushed.Model:
     """Writes `folder`/discs/1: its embedding is the colour of the face, and so are its expressions."""
     place = folder / "discs" / "1"
 
@@ -70,10 +70,10 @@ def push_model(folder: Path) -> pushed.Model:
 
     module = tf.Module()
     module.predict = tf.function(
-        predict, input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8, "image")]
+        predict, input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8, "image")]
     )
     module.scale = tf.function(
-        lambda images: predict(preprocessing.resize(images, SIZE)),
+        lambda images: predict(preprocessing.resize(images, size)),
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "images")],
     )
     signatures = {"serving_default": module.predict, "image_tensor": module.scale}
@@ -84,6 +84,7 @@ def push_model(folder: Path) -> pushed.Model:
     description = {
         "name": "discs",
         "weights": "d15c",
+        "image_size": size,
         "tasks": {"expression": {"kind": "classes", "names": list(COLOURS)}},
         "verification": {"threshold": 0.8, "measured_false_accept_rate": 0.02},
     }

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kfer.inference.face import Detection
 
-#: Height and width of an aligned face in pixels.
+#: Height and width of an aligned face in pixels, for networks whose input is no larger: see `size_for`.
 SIZE = 112
 #: Where ArcFace (https://arxiv.org/abs/1801.07698) and the networks after it have the five landmarks of a
 #: face of 112 pixels: float32 [5, 2], y and x.
@@ -45,10 +45,23 @@ class Crop:
         if not -0.5 <= self.shift <= 0.5:
             raise ValueError(f"shift must be in [-0.5, 0.5]; got {self.shift!r}")
 
-    def template(self) -> np.ndarray:
-        """Where the landmarks come to lie in a square of `SIZE` pixels, float32 `[5, 2]`."""
+    def template(self, size: int = SIZE) -> np.ndarray:
+        """Where the landmarks come to lie in a square of so many pixels, float32 `[5, 2]`."""
         centre = SIZE * np.array([0.5 + self.shift, 0.5], np.float32)
-        return ((TEMPLATE - centre) / (1 + 2 * self.margin) + SIZE / 2).astype(np.float32)
+        places = (TEMPLATE - centre) / (1 + 2 * self.margin) + SIZE / 2
+        # A pixel's place is that of its middle, so its edge is half a pixel before.
+        return ((places + 0.5) * (size / SIZE) - 0.5).astype(np.float32)
+
+
+def size_for(image_size: int | None) -> int:
+    """Returns the height and width at which a face is aligned for a network, in pixels.
+
+    A face that was aligned at a smaller size than the network's would have lost what it is to see.
+
+    Args:
+        image_size: Of the network's input; None where any will do.
+    """
+    return max(SIZE, image_size or SIZE)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -89,8 +102,7 @@ def transform(detection: Detection, crop: Crop = Crop(), size: int = SIZE) -> np
         corner, sides = detection.box[1::-1], (detection.box[2:] - detection.box[:2])[::-1]
         scales = size / sides.astype(np.float64)
         return np.column_stack([np.diag(scales), (0.5 - corner) * scales - 0.5])
-    target = (crop.template() + 0.5) * (size / SIZE) - 0.5
-    return similarity(detection.landmarks[:, ::-1], target[:, ::-1])
+    return similarity(detection.landmarks[:, ::-1], crop.template(size)[:, ::-1])
 
 
 def align(image: np.ndarray, detection: Detection, crop: Crop = Crop(), size: int = SIZE) -> np.ndarray:
@@ -103,8 +115,7 @@ def align(image: np.ndarray, detection: Detection, crop: Crop = Crop(), size: in
         image: RGB uint8 `[height, width, 3]`.
         detection: The face; one without landmarks is the whole picture.
         crop: What of its surroundings is seen.
-        size: Height and width of the result in pixels. A network's input is made of 112 pixels, as
-            `kfer align` writes them, whatever its size: see `to_network`.
+        size: Height and width of the result in pixels: `size_for` the network.
 
     Returns:
         RGB uint8 `[size, size, 3]`.
@@ -148,13 +159,13 @@ def scaled(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def to_network(faces: Sequence[np.ndarray] | np.ndarray, size: int | None) -> np.ndarray:
-    """Returns faces as a network takes them: made of 112 pixels, whatever its size.
+    """Returns faces as a network takes them.
 
     Args:
-        faces: Aligned ones, RGB uint8 `[112, 112, 3]` each, at least one.
+        faces: Aligned ones, RGB uint8 `[side, side, 3]` each, at least one.
         size: Height and width of the network's input in pixels; None where any will do.
 
     Returns:
-        RGB uint8 `[n, size, size, 3]`.
+        RGB uint8 `[n, size, size, 3]`; with None, of the faces' own size.
     """
-    return np.stack([scaled(face, size or SIZE) for face in faces])
+    return np.stack([scaled(face, size or len(face)) for face in faces])

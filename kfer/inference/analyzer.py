@@ -43,7 +43,8 @@ class Face:
         expressions: The probability of each expression by its name; empty where the model has none.
         embedding: float32 `[embedding_size]` of length 1; None where the model has none.
         outputs: What the model says of its further tasks by name, float32 `[k]` each.
-        aligned: RGB uint8 `[112, 112, 3]`: what the model saw.
+        aligned: RGB uint8 `[side, side, 3]`: what the model saw. The side is that of the model's input,
+            112 where that is smaller.
         dense_landmarks: float32 `[468, 3]`: y, x, z in pixels, as `kfer.inference.DenseFace` has them;
             None where they were not asked for or not found.
     """
@@ -198,7 +199,7 @@ class FaceAnalyzer(forks.OfItsFirstUser):
         """
         found = self.detect(pictures) if detections is None else detections
         aligned = [
-            alignment.align(picture, face, self.crop)
+            alignment.align(picture, face, self.crop, self._aligned_size())
             for picture, faces in zip(pictures, found, strict=True)
             for face in faces
         ]
@@ -300,6 +301,9 @@ class FaceAnalyzer(forks.OfItsFirstUser):
         runner = self._loaded_runner()
         with self._running:
             yield runner
+
+    def _aligned_size(self) -> int:
+        return alignment.size_for(self._loaded_runner().image_size or self.model.image_size)
 
     def _ask(self, aligned: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """What the model says of each face."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kfer import forks
-from kfer.inference.alignment import SIZE, Crop
+from kfer.inference.alignment import Crop
 from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.gradcam import GradCAM
 from kfer.inference.occlusion import occlusion_map
@@ -23,7 +23,7 @@ class Explanation:
     """Where in a face a model sees an expression.
 
     Attributes:
-        map: float32 `[112, 112]`, over the aligned face. By Grad-CAM in [0, 1], with 1 at its largest:
+        map: float32 `[side, side]`, over the aligned face. By Grad-CAM in [0, 1], with 1 at its largest:
             the features that speak for the expression. By occlusion in [-1, 1]: how much its probability
             falls where the face is covered.
         expression: Its name.
@@ -55,7 +55,8 @@ class Explanation:
         """
         mass = np.maximum(self.map, 0)
         whole = float(mass.sum()) or 1.0
-        return {name: float(mass[place].sum()) / whole for name, place in _parts(self.crop).items()}
+        parts = _parts(self.crop, len(mass))
+        return {name: float(mass[place].sum()) / whole for name, place in parts.items()}
 
 
 class Explainer(forks.OfItsFirstUser):
@@ -114,9 +115,9 @@ class Explainer(forks.OfItsFirstUser):
             return self._gradcam
 
 
-def _parts(crop: Crop) -> dict[str, tuple[slice, slice]]:
-    """Where the parts of a face are in an aligned one: rows and columns."""
-    left_eye, right_eye, nose, left_mouth, right_mouth = crop.template()
+def _parts(crop: Crop, size: int) -> dict[str, tuple[slice, slice]]:
+    """Where the parts of a face are in an aligned one of so many pixels: rows and columns."""
+    left_eye, right_eye, nose, left_mouth, right_mouth = crop.template(size)
     unit = right_eye[1] - left_eye[1]
     eyes_end, nose_end = (left_eye[0] + nose[0]) / 2, (nose[0] + left_mouth[0]) / 2
     edges = {
@@ -134,7 +135,7 @@ def _parts(crop: Crop) -> dict[str, tuple[slice, slice]]:
             right_mouth[1] + _BESIDE_MOUTH * unit,
         ),
     }
-    whole = {name: [int(np.clip(round(edge), 0, SIZE)) for edge in four] for name, four in edges.items()}
+    whole = {name: [int(np.clip(round(edge), 0, size)) for edge in four] for name, four in edges.items()}
     return {
         name: (slice(top, end), slice(left, right)) for name, (top, end, left, right) in whole.items()
     }

@@ -11,7 +11,6 @@ import numpy as np
 
 from kfer import forks, spec
 from kfer.inference import proof, runtime
-from kfer.inference.alignment import SIZE
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -83,15 +82,15 @@ class GradCAM(forks.OfOneProcess):
         """Returns where the features are that raise the class's logit.
 
         Args:
-            face: An aligned one, RGB uint8 `[112, 112, 3]`.
+            face: An aligned one, RGB uint8 `[side, side, 3]`.
             index: The class's number.
 
         Returns:
-            float32 `[112, 112]` in [0, 1], 1 at its largest; all 0 where nothing raises it.
+            float32 `[side, side]` in [0, 1], 1 at its largest; all 0 where nothing raises it.
         """
         self.check_process()
         found = self._weighted(self._to_tensor(face[np.newaxis]), self._to_tensor(index)).numpy()[0]
-        scaled = cv2.resize(found, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+        scaled = cv2.resize(found, face.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         largest = scaled.max()
         return scaled / largest if largest > 0 else scaled
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from kfer.inference.alignment import SIZE, transform
+from kfer.inference.alignment import transform
 from kfer.inference.analyzer import Face
 from kfer.inference.drawing import Annotation, draw
 from kfer.inference.explanation import METHODS, Explanation
@@ -22,8 +22,9 @@ _LOWERS = ((250, 130, 100), (225, 50, 45), (160, 0, 30))
 _RAISES = ((110, 175, 235), (45, 105, 215), (10, 45, 150))
 # A change of a probability that is drawn in full where the map has no larger one: noise stays faint.
 _CHANGE = 0.1
-# Pixels of the aligned face over which an occlusion's map is smoothed: about half a step of its patches.
-_SMOOTHING = 4.0
+# The part of the aligned face's side over which an occlusion's map is smoothed: about half a step of its
+# patches.
+_SMOOTHING = 1 / 28
 # How much of the face the strongest colour hides.
 _OPACITY = 0.7
 # Of a face alone: its height in pixels, and that of the line above it.
@@ -45,7 +46,8 @@ def draw_on_picture(
     """
     picture = image.copy()
     for face, explanation in zip(faces, explanations, strict=True):
-        _colour_square(picture, explanation, transform(face.detection, explanation.crop))
+        matrix = transform(face.detection, explanation.crop, len(explanation.map))
+        _colour_square(picture, explanation, matrix)
     titles = [
         Annotation(face.box, None, _title(explanation), {})
         for face, explanation in zip(faces, explanations, strict=True)
@@ -73,7 +75,8 @@ def _title(explanation: Explanation) -> str:
 
 def _colour_square(picture: np.ndarray, explanation: Explanation, matrix: np.ndarray) -> None:
     """Puts the colours onto a picture, of whose pixels the matrix says where they are in the map."""
-    edges = np.array([[(-1, -1), (SIZE, -1), (-1, SIZE), (SIZE, SIZE)]], np.float64)
+    side = len(explanation.map)
+    edges = np.array([[(-1, -1), (side, -1), (-1, side), (side, side)]], np.float64)
     corners = cv2.transform(edges, cv2.invertAffineTransform(matrix))[0]
     left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)) + 1, picture.shape[1::-1]).astype(int)
@@ -90,7 +93,8 @@ def _shown(explanation: Explanation) -> np.ndarray:
     """A map without the steps that the patches of an occlusion leave."""
     if explanation.method == "gradcam":
         return explanation.map
-    return np.asarray(cv2.GaussianBlur(explanation.map, (0, 0), _SMOOTHING))
+    smoothing = _SMOOTHING * len(explanation.map)
+    return np.asarray(cv2.GaussianBlur(explanation.map, (0, 0), smoothing))
 
 
 def _under_colours(pixels: np.ndarray, values: np.ndarray, explanation: Explanation) -> np.ndarray:

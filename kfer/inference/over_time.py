@@ -41,8 +41,7 @@ class OverTime:
     def _seen(self, face: TrackedFace) -> TrackedFace:
         with self._analyzer.running() as stream:
             assert isinstance(stream, Stream)
-            size = stream.image_size or alignment.SIZE
-            image = alignment.scaled(face.face.aligned, size)[np.newaxis]
+            image = alignment.to_network([face.face.aligned], stream.image_size)
             windows = self._windows.setdefault(face.track, _Windows())
             probabilities = windows.step(stream, image, self._half).get(spec.EXPRESSION)
         if probabilities is None:

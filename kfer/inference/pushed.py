@@ -43,6 +43,7 @@ class Model:
         thresholds: Those that `kfer calibrate` found on its user's pairs, and the one that the Evaluator
             chose; the first is taken where nobody asks for another.
         crop: What of a face's surroundings its training images show.
+        image_size: Height and width of its input in pixels; None where nothing says so.
         clip_frames: Frames of the clips that it was trained on; 0 where it takes images.
         trained_on: The share of each kind of training images, "photographs", "drawn" or "generated";
             empty where it is unknown.
@@ -54,6 +55,7 @@ class Model:
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     crop: Crop = field(default_factory=Crop)
+    image_size: int | None = None
     clip_frames: int = 0
     trained_on: Mapping[str, float] = field(default_factory=dict)
 
@@ -239,6 +241,7 @@ def _described(path: Path, folder: Path) -> Model:
         tasks={name: each.content() for name, each in found.tasks.items()},
         thresholds=(*thresholds.calibrated(folder, found.weights), *chosen),
         crop=Crop(found.alignment.margin, found.alignment.shift),
+        image_size=found.image_size,
         clip_frames=found.clip.frames if found.clip else 0,
         trained_on=found.kinds,
     )

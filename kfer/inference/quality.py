@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from kfer.inference.alignment import TEMPLATE
+from kfer.inference.alignment import SIZE, TEMPLATE, scaled
 
 # Between these a measure counts in part: below the first not at all, from the second on in full.
 _EYE_DISTANCE = (4.0, 24.0)  # pixels
@@ -27,8 +27,8 @@ class Quality:
 
     Attributes:
         eye_distance: Between the eyes, in pixels of the picture.
-        sharpness: The variance of the aligned face's Laplacian, in squared levels of 255: below 10 it is
-            blurred, or was enlarged.
+        sharpness: The variance of the Laplacian of the face aligned at 112 pixels, in squared levels of
+            255: below 10 it is blurred, or was enlarged.
         brightness: The mean grey level, in [0, 255].
         contrast: The standard deviation of the grey levels.
         yaw: Degrees that the head turns to the picture's right, by the nose between the eyes: a rough
@@ -69,11 +69,11 @@ def measure(aligned: np.ndarray, landmarks: np.ndarray | None) -> Quality:
     """Returns the quality of a face.
 
     Args:
-        aligned: RGB uint8 `[112, 112, 3]`, from `align`.
+        aligned: RGB uint8 `[side, side, 3]`, from `align`.
         landmarks: Where its landmarks are in the picture, float `[5, 2]`, y and x in pixels; None where
             the picture was taken to be a face of the template's.
     """
-    grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(scaled(aligned, SIZE), cv2.COLOR_RGB2GRAY)
     sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).var())
     brightness, contrast = float(grey.mean()), float(grey.std())
     if landmarks is None:

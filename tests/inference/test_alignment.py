@@ -11,6 +11,7 @@ from kfer.inference.alignment import (
     align,
     scaled,
     similarity,
+    size_for,
     to_network,
     transform,
 )
@@ -76,7 +77,7 @@ def test_landmarks_come_to_the_template(scale, crop, size):
     landmarks = rotated(TEMPLATE, 25, scale, tuple(centre))
     aligned = align(dots(landmarks, side), face_of(landmarks), crop, size)
     assert aligned.shape == (size, size, 3) and aligned.dtype == np.uint8
-    expected = (crop.template() + 0.5) * (size / SIZE) - 0.5
+    expected = crop.template(size)
     found = 255.0 - aligned[..., 0]
     for y, x in expected:
         if not 9 < min(y, x) <= max(y, x) < size - 10:
@@ -86,6 +87,11 @@ def test_landmarks_come_to_the_template(scale, crop, size):
         rows, columns = np.mgrid[top : top + 19, left : left + 19]
         middle = (part * rows).sum() / part.sum(), (part * columns).sum() / part.sum()
         np.testing.assert_allclose(middle, (y, x), atol=0.4)
+
+
+def test_a_template_of_another_size_has_its_edges_there():
+    crop = Crop(0.1, 0.05)
+    np.testing.assert_allclose((crop.template(150) + 0.5) / 150, (crop.template() + 0.5) / 112, atol=1e-6)
 
 
 def test_a_larger_margin_shows_more_and_a_shift_moves_up():
@@ -134,6 +140,10 @@ def test_the_transform_says_where_a_pixel_is_in_the_aligned_face():
     corners = np.array([[-0.5, -0.5], [199.5, 49.5]])
     np.testing.assert_allclose(applied(transform(whole, crop), corners), [[-0.5] * 2, [111.5] * 2])
     np.testing.assert_allclose(applied(transform(whole, size=10), corners), [[-0.5] * 2, [9.5] * 2])
+
+
+def test_a_face_is_no_smaller_than_a_network_takes():
+    assert [size_for(size) for size in (None, 48, 112, 150)] == [112, 112, 112, 150]
 
 
 def test_a_network_gets_faces_of_its_size():

@@ -38,6 +38,22 @@ def test_a_face_has_all_that_is_said_of_it(analyzer):
     assert face.quality.eye_distance == pytest.approx(35.24 * 40 / 56, rel=0.03)
 
 
+def test_a_face_is_aligned_at_the_size_of_a_large_network(tmp_path):
+    model = push_model(tmp_path, size=150)
+    picture = scene(("green", 100, 120, 60))
+
+    def aligned(path: Path, variant: str | None = None) -> np.ndarray:
+        (face,) = FaceAnalyzer.load(path, variant, detector=Discs()).analyze(picture)
+        np.testing.assert_array_equal(face.aligned, align(picture, face.detection, size=150))
+        return face.aligned
+
+    # A SavedModel takes any size: model.json says what it was made for.
+    for variant in ("float32", "saved_model"):
+        assert aligned(model.folder, variant).shape == (150, 150, 3)
+    (model.folder / "model.json").unlink()
+    assert aligned(model.path).shape == (150, 150, 3)
+
+
 def test_faces_come_the_largest_first(analyzer):
     picture = scene(("red", 60, 60, 20), ("blue", 120, 200, 45), ("green", 100, 110, 30))
     assert [face.expression for face in analyzer.analyze(picture)] == ["blue", "green", "red"]

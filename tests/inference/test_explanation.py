@@ -1,6 +1,7 @@
 import dataclasses
 import shutil
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -123,6 +124,8 @@ def test_where_the_mass_is():
     found = explanation(values)
     assert found.centre == pytest.approx(((91 * 3 + 51) / 4, (56 * 3 + 38) / 4))
     assert found.shares == {"eyes": 0.25, "nose": 0.0, "mouth": 0.75}
+    larger = explanation(cv2.resize(values, (150, 150), interpolation=cv2.INTER_LINEAR))
+    assert larger.shares == pytest.approx(found.shares, abs=0.02)
     # Of a face that is seen from afar the mouth is further up.
     assert explanation(values, 1.0).shares["mouth"] == 0
     nothing = explanation(-values.clip(0))

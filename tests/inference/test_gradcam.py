@@ -55,6 +55,7 @@ def test_a_map_by_hand(by_hand, halves):
     assert glad[:, :40] == pytest.approx(1, abs=1e-3) and glad[:, 72:] == pytest.approx(0.5, abs=1e-3)
     # Nothing speaks for sad.
     assert not gradcam(halves, 1).any()
+    assert gradcam(cv2.resize(halves, (150, 150)), 0).shape == (150, 150)
 
 
 def test_threads_may_share_it(by_hand, halves):

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -47,6 +48,14 @@ def test_the_peak_is_what_the_probability_depends_on(face, size):
     # Patches of 28 pixels that are this far away cover none of it.
     assert not found[:32].any() and not found[108:].any() and not found[:, 68:].any()
     np.testing.assert_allclose(occlusion_map(runner, face, 1), -found, atol=1e-6)
+
+
+def test_a_face_of_another_size_has_a_map_of_its_own(face):
+    larger = cv2.resize(face, (150, 150), interpolation=cv2.INTER_NEAREST)
+    found = occlusion_map(Square(), larger, 0)
+    assert found.shape == (150, 150)
+    y, x = np.unravel_index(found.argmax(), found.shape)
+    assert 60 <= y * 112 / 150 < 80 and 20 <= x * 112 / 150 < 40
 
 
 def test_a_drop_by_hand(face):

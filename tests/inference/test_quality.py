@@ -30,6 +30,13 @@ def test_a_good_face_has_no_warnings(picture):
     assert quality.brightness == pytest.approx(128, abs=5)
 
 
+def test_the_size_at_which_a_face_is_aligned_does_not_count(picture):
+    smooth = cv2.GaussianBlur(picture, (0, 0), 2)
+    larger = cv2.resize(smooth, (150, 150), interpolation=cv2.INTER_CUBIC)
+    sharpness = measure(smooth, TEMPLATE).sharpness
+    assert measure(larger, TEMPLATE).sharpness == pytest.approx(sharpness, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
