@@ -182,6 +182,18 @@ def test_the_command_says_what_is_wrong(tmp_path, settings_file, write_study, ca
     assert message in capsys.readouterr().err
 
 
+def test_weights_that_do_not_exist_are_refused_before_anything_runs(tmp_path, settings_file, capsys):
+    out, missing = tmp_path / "out", "nowhere.weights.h5"
+    text = settings_file.read_text()
+    settings_file.write_text(
+        text.replace('"squeezing": ModelSettings()', f'"squeezing": ModelSettings(weights="{missing}")')
+    )
+    assert command.main([str(settings_file), "--output-dir", str(out)]) == 2
+    told = f"candidates.squeezing.weights: there is no file of weights {missing}"
+    assert told in capsys.readouterr().err
+    assert not out.exists()
+
+
 TOY = """
 import dataclasses, sys
 sys.path.insert(0, {conftest!r})
@@ -189,7 +201,7 @@ from conftest import make_settings
 from kfer.settings import ModelSettings
 
 settings = make_settings(seeds=(0, 1))
-broken = ModelSettings(weights="nowhere.weights.h5")
+broken = ModelSettings(weights={damaged!r})
 settings = dataclasses.replace(settings, candidates={{**settings.candidates, "broken": broken}})
 """
 
@@ -197,7 +209,10 @@ settings = dataclasses.replace(settings, candidates={{**settings.candidates, "br
 @pytest.mark.slow
 def test_a_study_from_end_to_end(tmp_path: Path):
     file, out = tmp_path / "toy.py", tmp_path / "out"
-    file.write_text(TOY.format(conftest=str(Path(__file__).parent)))
+    # Only the training reads it.
+    damaged = tmp_path / "damaged.weights.h5"
+    damaged.write_bytes(b"no HDF5")
+    file.write_text(TOY.format(conftest=str(Path(__file__).parent), damaged=str(damaged)))
     typed = [sys.executable, "-m", "kfer.comparison", str(file), "--output-dir", str(out)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -236,9 +251,9 @@ def test_a_study_from_end_to_end(tmp_path: Path):
 
     done = run()
     assert done.returncode == 1
-    assert "broken, seed 0: FileNotFoundError" in done.stderr
+    assert "broken, seed 0: DamagedError" in done.stderr
     said = words(out / study.PAGE)
-    assert "broken, seed 1: failed. FileNotFoundError" in said
+    assert "broken, seed 1: failed. DamagedError" in said
     with (out / "comparison.csv").open(newline="") as table:
         rows = {(row["candidate"], row["seed"]): row for row in csv.DictReader(table)}
     assert len(rows) == 6

@@ -244,6 +244,15 @@ def test_the_command_says_what_is_wrong(tmp_path, settings_file, capsys, argumen
     assert message in capsys.readouterr().err
 
 
+def test_weights_that_do_not_exist_are_refused_before_anything_runs(tmp_path, settings_file, capsys):
+    out, missing = tmp_path / "out", "nowhere.weights.h5"
+    text = settings_file.read_text()
+    settings_file.write_text(text.replace('"fixed": {}', f'"fixed": {{"model.weights": "{missing}"}}'))
+    assert command.main([str(settings_file), "--output-dir", str(out)]) == 2
+    assert f"model.weights: there is no file of weights {missing}" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_the_studies_of_the_project_can_be_read():
     found = {
         path.stem: config.load_settings(path, StudySettings)
@@ -264,7 +273,7 @@ settings = make_settings(
     variants={{
         "expression_only": {{"tasks.identity.weight": "0"}},
         "fixed": {{}},
-        "broken": {{"model.weights": "nowhere.weights.h5"}},
+        "broken": {{"model.weights": {damaged!r}}},
     }}
 )
 """
@@ -311,7 +320,10 @@ def test_a_study_of_a_second_source(tmp_path: Path, two_sources):
 @pytest.mark.slow
 def test_a_study_from_end_to_end(tmp_path: Path):
     file, out = tmp_path / "toy.py", tmp_path / "out"
-    file.write_text(TOY.format(folder=str(Path(__file__).parent)))
+    # Only the training reads it.
+    damaged = tmp_path / "damaged.weights.h5"
+    damaged.write_bytes(b"no HDF5")
+    file.write_text(TOY.format(folder=str(Path(__file__).parent), damaged=str(damaged)))
     typed = [sys.executable, "-m", "kfer.study", str(file), "--output-dir", str(out)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
