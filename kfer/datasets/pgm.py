@@ -5,7 +5,9 @@ import re
 import cv2
 import numpy as np
 
-_HEADER = re.compile(rb"P5(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)(?:\s+|#[^\n]*\n)+(\d+)\s")
+# Possessive: what was taken as blank is never tried again, so that thousands of spaces cost no time.
+_BLANK = rb"(?:\s|#[^\n]*\n)++"
+_HEADER = re.compile(_BLANK.join((rb"P5", rb"(\d{1,9})", rb"(\d{1,9})", rb"(\d{1,5})\s")))
 
 
 def to_png(content: bytes) -> bytes:

@@ -36,6 +36,9 @@ def test_pixel_that_looks_like_white_space_is_a_pixel():
         b"P5 1 1 0\n1",
         b"P5 1 1 65535\n12",
         b"P2 1 1 255\n12",
+        b"P5 " + b"9" * 5000 + b" 1 255\n1",
+        pytest.param(b"P5\n32" + b" " * 4000 + b"x", id="spaces"),
+        pytest.param(b"P5\n32\n" + b"#\n" * 2000, id="comments"),
     ],
 )
 def test_what_is_no_whole_8_bit_pgm_comes_back_untouched(content):

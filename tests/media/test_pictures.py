@@ -152,8 +152,10 @@ def test_other_arrays_are_refused(pixels):
         (b"\xff\xd8\xff\xe0", "is (no picture|damaged)"),
         (encoded(halves(), "PNG")[:60], "is damaged"),
         (encoded(halves(size=(400, 300)), "JPEG")[:900], "is damaged"),
+        # A pattern that tries each share of the spaces again would never end.
+        (b"P6\n32" + b" " * 4000 + b"x", "is damaged"),
     ],
-    ids=["empty", "text", "head", "cut PNG", "cut JPEG"],
+    ids=["empty", "text", "head", "cut PNG", "cut JPEG", "spaces"],
 )
 def test_what_is_no_picture_is_refused(content, reason, tmp_path):
     path = tmp_path / "holiday.jpg"
