@@ -2,7 +2,8 @@
 
 Of each file its name, its size and two times count: when it was written last, which a copy may take over,
 and when the system noted its last change, which no program can set. Of tables of labels, which are small,
-the content counts in place of the times: one that is saved again without a change is the same.
+the content counts in place of the times: one that is saved again without a change is the same. Where
+reports tell what a listing leaves out (`kfer.listing`), that counts by its name; hidden files never do.
 
 Every file is looked at each time. A folder's own times say whether files came or went, not whether their
 content is another, so that nothing of an earlier fingerprint can be trusted.
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from kfer import listing
+from kfer.listing import LeftOut, Reason
 
 #: Endings of tables whose content is compared, line by line.
 _TABLES = (".csv", ".tsv", ".txt")
@@ -37,6 +39,8 @@ _NOUNS = {
     ".wav": "sound",
     **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2"), "archive"),
 }
+# In place of the size of what a listing leaves out.
+_LEFT_OUT = "left out"
 # So many files that are new or gone are looked through for one that was renamed.
 _MOST_RENAMED = 100_000
 
@@ -50,28 +54,35 @@ class Read:
         endings: Of the files in a folder that are read, in small letters; None for all files, an empty
             tuple where it only matters whether the folder is there.
         starts: Of the paths within a folder that are read, in small letters; empty for all.
+        tells: Whether reports tell the names of what is left out of the folder.
     """
 
     path: str
     endings: tuple[str, ...] | None = None
     starts: tuple[str, ...] = ()
+    tells: bool = False
 
     @staticmethod
     def of(content: dict[str, Any]) -> "Read":
         """Returns what JSON says of one, by its attributes' names."""
         endings = content["endings"]
         return Read(
-            str(content["path"]), None if endings is None else tuple(endings), tuple(content["starts"])
+            str(content["path"]),
+            None if endings is None else tuple(endings),
+            tuple(content["starts"]),
+            bool(content["tells"]),
         )
 
 
 def read(
-    path: str | os.PathLike[str], endings: Iterable[str] | None = None, starts: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    endings: Iterable[str] | None = None,
+    starts: Sequence[str] = (),
+    tells: bool = False,
 ) -> Read:
     """Returns a `Read` of the place that a path leads to, links followed."""
-    return Read(
-        os.path.realpath(path), None if endings is None else tuple(sorted(endings)), tuple(starts)
-    )
+    sorted_endings = None if endings is None else tuple(sorted(endings))
+    return Read(os.path.realpath(path), sorted_endings, tuple(starts), tells)
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,23 @@ class Fingerprint:
             raise ValueError(f"no fingerprint: {error}") from error
 
 
+def check_apart(written: Path, reads: Iterable[Read]) -> None:
+    """Checks that a folder that kfer writes is not within one that a dataset reads.
+
+    Raises:
+        ValueError: It is: each run would change its own source.
+    """
+    place = Path(os.path.realpath(written))
+    for each in reads:
+        if not each.tells or not place.is_relative_to(each.path):
+            continue
+        if listing.is_shown(place.relative_to(each.path).as_posix()):
+            raise ValueError(
+                f"{written} lies in {each.path}, whose files are read as a dataset: write to a folder "
+                "outside of it, or move the dataset's files into a folder of their own"
+            )
+
+
 def take(reads: Iterable[Read]) -> Fingerprint:
     """Returns the fingerprint of what is there at this moment.
 
@@ -146,8 +174,9 @@ def take(reads: Iterable[Read]) -> Fingerprint:
         if os.path.lexists(each.path):
             places.append(each.path)
         for row in rows:
-            num_files += 1
-            num_bytes += row[1]
+            if row[1] != _LEFT_OUT:
+                num_files += 1
+                num_bytes += row[1]
             waiting.append(f"{json.dumps(row)}\n")
             if len(waiting) >= _CHUNK:
                 note()
@@ -165,6 +194,9 @@ def changes(before: Fingerprint, after: Fingerprint) -> str:
     for old, new in _paired(before, after):
         if old is None or new is None:
             found.add_lone(new or old, is_new=old is None)
+        elif old[2] != new[2] and (_is_left_out(old) or _is_left_out(new)):
+            found.add_lone(old, is_new=False)
+            found.add_lone(new, is_new=True)
         elif old[2] != new[2]:
             found.add_changed(old, new)
     return found.words()
@@ -186,13 +218,37 @@ def _rows(each: Read) -> Iterator[Any]:
     if each.endings == ():
         return
     endings, starts = each.endings and frozenset(each.endings), each.starts
-    for file in listing.files(each.path):
+    left_out = _Names()
+    for file in listing.files(each.path, left_out):
+        yield from left_out.rows(each)
         name = file.name
-        if endings is not None and listing.ending_of(name) not in endings:
-            continue
         if starts and not name.lower().startswith(starts):
             continue
-        yield (name, file.size, file.modified_ns, file.changed_ns)
+        if endings is None or listing.ending_of(name) in endings:
+            yield (name, file.size, file.modified_ns, file.changed_ns)
+        elif each.tells:
+            yield (name, _LEFT_OUT)
+    yield from left_out.rows(each)
+
+
+class _Names(LeftOut):
+    """The names that a listing leaves out, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[str] = []
+
+    def add(self, reason: Reason, name: str, ending: str = "") -> None:
+        del ending
+        if reason != Reason.HIDDEN:
+            self._waiting.append(listing.printable(name))
+
+    def rows(self, each: Read) -> Iterator[tuple[str, str]]:
+        """Yields those that came since the last time and are told."""
+        names, self._waiting = self._waiting, []
+        for name in names if each.tells else ():
+            if not each.starts or name.lower().startswith(each.starts):
+                yield name, _LEFT_OUT
 
 
 def _row(name: str, status: os.stat_result) -> tuple[Any, ...]:
@@ -254,6 +310,9 @@ class _Changes:
     def add_lone(self, known: Any, is_new: bool) -> None:
         place, parts, row = known
         noun, how = _noun(place, parts), "new" if is_new else "removed"
+        if _is_left_out(known):
+            self._counts[how, _LEFT_OUT] += 1
+            return
         if len(row) == 4 and isinstance(row[2], str):
             self._counts[how, _line_noun(place)] += len(_lines(row))
             return
@@ -282,11 +341,21 @@ class _Changes:
             self._counts["new", noun] -= number
             self._counts["removed", noun] -= number
         return ", ".join(
-            f"{count:,} {noun if count == 1 else f'{noun}s'} {how}"
+            f"{count:,} {_counted(noun, count)} {how}"
             for wanted in ("new", "changed", "renamed", "removed")
             for (how, noun), count in sorted(self._counts.items())
             if how == wanted and count
         )
+
+
+def _is_left_out(known: _Known) -> bool:
+    return bool(known[2][1] == _LEFT_OUT)
+
+
+def _counted(noun: str, count: int) -> str:
+    if noun == _LEFT_OUT:
+        return "file that is left out" if count == 1 else "files that are left out"
+    return noun if count == 1 else f"{noun}s"
 
 
 def _noun(place: str, parts: tuple[tuple[str, str], ...]) -> str:

@@ -72,7 +72,29 @@ def test_what_is_not_read_does_not_count(folder):
     before = fingerprints.take(reads)
     assert before.num_files == 2
     write(folder, "notes.md", "a.b/3.PNG", ".hidden.jpg", ".git/1.jpg", content="other")
+    write(folder, "4.avif")
     assert fingerprints.take(reads) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda folder: write(folder, "a/4.avif", "b/5.avif"), "2 files that are left out new"),
+        (lambda folder: (folder / "notes.md").unlink(), "1 file that is left out removed"),
+        (lambda folder: (folder / "a/0.jpg").symlink_to("gone"), "1 file that is left out new"),
+        (
+            lambda folder: (folder / "a/1.jpg").rename(folder / "a/1.avif"),
+            "1 file that is left out new, 1 image removed",
+        ),
+    ],
+)
+def test_what_is_left_out_counts_by_its_name(folder, change, told):
+    reads = [read(folder, (".jpg", ".png"), tells=True)]
+    before = fingerprints.take(reads)
+    assert before.num_files == 3
+    write(folder, "notes.md", ".hidden.jpg", content="other")
+    assert fingerprints.take(reads) == before
+    assert changed(reads, lambda: change(folder)) == told
 
 
 TABLE = "filename,expression\n1.png,happy\n2.png,happy\n3.png,sad\n"

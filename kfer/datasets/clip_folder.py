@@ -92,9 +92,9 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         del download_dir
         if not self._labels:
             endings = (*frames.VIDEO_SUFFIXES, *listing.PICTURES, ".wav")
-            return [read(self._path, endings)]
+            return [read(self._path, endings, tells=True)]
         # The table may name files of any ending that tell the expressions of frames.
-        return [read(self._path), read(self._path / self._labels)]
+        return [read(self._path, tells=True), read(self._path / self._labels)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         table = self._path / self._labels

@@ -71,7 +71,7 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         """Returns what is read or looked for; see `kfer.datasets.preparation`."""
         del download_dir
         table = [read(self._path / self._labels)] if self._labels else []
-        return [read(self._path, listing.PICTURES), *table]
+        return [read(self._path, listing.PICTURES, tells=True), *table]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features: dict[str, Any] = {

@@ -54,7 +54,8 @@ def prepare(dataset: tfds.core.DatasetBuilder, download_dir: str | Path, afresh:
 
     Raises:
         FileNotFoundError: The dataset needs files that are not there.
-        ValueError: The files are damaged or hold something unexpected, or they change all the time.
+        ValueError: The files are damaged or hold something unexpected, they change all the time, or what
+            is prepared would lie among them.
         DiskFullError: The disk is full.
     """
     instructions = dataset.MANUAL_DOWNLOAD_INSTRUCTIONS
@@ -69,6 +70,7 @@ def prepare(dataset: tfds.core.DatasetBuilder, download_dir: str | Path, afresh:
         return
     if instructions:
         _check_downloads(dataset, download_dir)
+    fingerprints.check_apart(Path(dataset.data_dir_root), reads(dataset, download_dir))
     place = _place(dataset, download_dir)
     with _locked(place, dataset):
         found = _generated(dataset, download_dir, place, afresh)

@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfer import files, public_weights, ranges
+from kfer import files, fingerprints, public_weights, ranges
 from kfer.arguments import nearest
+from kfer.fingerprints import Read
 from kfer.settings import ModelSettings, PipelineSettings, SourceSettings, active
 from kfer.settings.tasks import EMBEDDING, check_loss_arguments
 
@@ -22,6 +23,8 @@ _KFER = Path(__file__).parent.parent
 # Of the files of weights that `kfer.pretrained` reads.
 _WEIGHTS = (".weights.h5", ".keras", ".pth", ".pt", ".safetensors", ".dat")
 _RECIPES = ("imagenet", "imagenet-v2", "dlib")
+# Datasets that read all of a folder.
+_FOLDERS = ("image_folder", "clip_folder")
 # What TFDS's own builders take.
 _OF_TFDS = ("config", "version", "file_format")
 
@@ -35,7 +38,8 @@ def check(settings: PipelineSettings, root: Path) -> None:
 
     Raises:
         OSError: A file or folder is not there, or cannot be written.
-        ValueError: A name is unknown; the message has the nearest.
+        ValueError: A name is unknown, and the message has the nearest; or a folder that is written
+            lies in one that is read.
     """
     check_names(settings)
     for name, task in active(settings.tasks).items():
@@ -44,6 +48,17 @@ def check(settings: PipelineSettings, root: Path) -> None:
                 files.newest(teacher)
     for name, folder in (("pipeline_root", root), ("serving_dir", Path(settings.serving_dir))):
         _check_writable(folder, name)
+        with _named(name):
+            fingerprints.check_apart(folder, _own_folders(settings))
+
+
+def _own_folders(settings: PipelineSettings) -> list[Read]:
+    """The user's folders, which are read as datasets."""
+    return [
+        fingerprints.read(str(source.arguments["path"]), tells=True)
+        for source in settings.data.sources
+        if source.dataset in _FOLDERS and source.arguments.get("path")
+    ]
 
 
 def check_names(settings: PipelineSettings) -> None:

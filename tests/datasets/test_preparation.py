@@ -282,11 +282,27 @@ def test_a_table_that_gains_a_column(tmp_path, data):
 
 
 def test_what_is_not_read_is_no_change(tmp_path, data, generated_times):
-    FOLDER.prepare(data, data / "mine/prepared")
     write(data / "mine/notes.md", "x")
+    FOLDER.prepare(data, data / "mine/.prepared")
+    write(data / "mine/notes.md", "other")
     write(data / "mine/.hidden/train/sad/3.png")
-    FOLDER.prepare(data, data / "mine/prepared")
+    FOLDER.prepare(data, data / "mine/.prepared")
     assert len(generated_times) == 1
+
+
+def test_what_is_told_as_left_out_follows_the_folder(tmp_path, data, caplog):
+    FOLDER.prepare(data, tmp_path / "prepared")
+    write(data / "mine/train/sad/3.avif")
+    with caplog.at_level(logging.INFO, "kfer"):
+        builder = FOLDER.prepare(data, tmp_path / "prepared")
+    assert "1 file that is left out new since it was prepared" in caplog.text
+    assert "train/sad/3.avif" in str(builder.info.metadata["left_out"])
+
+
+def test_prepared_data_within_what_is_read_are_refused(data):
+    with pytest.raises(ValueError, match=r"mine/prepared lies in .*mine, whose files are read"):
+        FOLDER.prepare(data, data / "mine/prepared")
+    assert not (data / "mine/prepared").exists()
 
 
 def test_afresh_is_prepared_again(tmp_path, data, caplog, generated_times):

@@ -1,5 +1,6 @@
 """What settings name is looked up before the first component runs, and without TensorFlow."""
 
+import dataclasses
 import inspect
 import os
 import re
@@ -11,7 +12,14 @@ import pytest
 
 from kfer import backbones, datasets
 from kfer.pipeline import early
-from kfer.settings import ModelSettings, PipelineSettings, TaskSettings, dotted
+from kfer.settings import (
+    DataSettings,
+    ModelSettings,
+    PipelineSettings,
+    SourceSettings,
+    TaskSettings,
+    dotted,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +88,26 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         settings = PipelineSettings(serving_dir=str(tmp_path / "locked"))
         with pytest.raises(PermissionError, match=r"serving_dir: .*locked cannot be written"):
             early.check(settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("root", "serving", "name"),
+    [
+        ("mine/runs", "models", "pipeline_root"),
+        ("runs", "mine/models", "serving_dir"),
+        ("mine", "m", "p"),
+    ],
+)
+def test_what_is_written_never_lies_in_a_folder_of_images(root, serving, name, tmp_path):
+    (tmp_path / "mine/train/happy").mkdir(parents=True)
+    source = SourceSettings(
+        "image_folder", arguments={"path": str(tmp_path / "mine"), "task": "expression"}
+    )
+    data = DataSettings(sources=(source,))
+    settings = PipelineSettings(data=data, serving_dir=str(tmp_path / serving))
+    with pytest.raises(ValueError, match=rf"^{name}.* lies in .*mine, whose files are read"):
+        early.check(settings, tmp_path / root)
+    early.check(dataclasses.replace(settings, serving_dir=str(tmp_path)), tmp_path / "mine" / ".runs")
 
 
 def test_it_loads_no_tensorflow(tmp_path):
