@@ -134,6 +134,7 @@ def figures_of(evaluation: Mapping[str, Any], tasks: Tasks) -> list[dict[str, An
             "on": _judged_on(found, tasks.get(task)),
         }
         for task, found in evaluation.get("tasks", {}).items()
+        if found is not None  # else no test image is labelled for it
         for figure, interval in found.get("intervals", {}).items()
     ]
 

@@ -75,6 +75,12 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert "## Intended use\n\nResearch and products" in text
 
 
+def test_a_task_that_no_test_image_is_labelled_for_has_no_figures(tmp_path: Path) -> None:
+    evaluation = EVALUATION | {"tasks": EVALUATION["tasks"] | {"identity": None}}
+    text = card(tmp_path, ExportSettings(), evaluation)
+    assert "| expression | accuracy |" in text and "| identity | accuracy |" not in text
+
+
 def test_texts_from_outside_are_no_markup(tmp_path: Path) -> None:
     settings = ExportSettings(
         data_license="none<script>alert(1)</script>\n\n## Figures\n\nAll are perfect",
