@@ -16,7 +16,7 @@ from kfer.evaluation.slices import Attribute, as_dict, slice_reports, worst_slic
 from kfer.input_pipeline import Decoded, DecodedPairs
 from kfer.pairs import has_pairs
 from kfer.settings import EvaluationSettings, TaskSettings
-from kfer.settings.tasks import CLASSES, EMBEDDING, SOFT_CLASSES, is_of_frames
+from kfer.settings.tasks import CLASSES, EMBEDDING, PRETRAINED, SOFT_CLASSES, is_of_frames
 
 _log = logging.getLogger(__name__)
 _BATCH_SIZE = 256
@@ -55,7 +55,8 @@ def evaluate(
         - "expression", "verification", "identification" and "threshold", each None where its output or
           its labels are missing;
         - "metrics", the figures that a blessing depends on, "expression_accuracy" and
-          "verification_accuracy": None where one could not be measured, absent without its output;
+          "verification_accuracy": None where one could not be measured, absent without its output, and
+          of an identity that was not trained (loss "pretrained") also without people to judge it on;
         - "examples", positions in the test split that are worth showing;
         - "tasks", by name: "kind", what the report of its kind has (of identity the main figures),
           and "intervals", of figures their `value`, `low` and `high`, the ends of the 95 % interval from
@@ -97,9 +98,10 @@ def evaluate(
         told = _own_pairs(network, pairs, settings) or faces.pairs
         predictions |= vars(told) if told else {}
         report |= _identity_reports(faces, told, settings)
-        report["metrics"]["verification_accuracy"] = (
-            report["verification"] and report["verification"]["accuracy"]
-        )
+        if report["verification"] or tasks[spec.IDENTITY].loss != PRETRAINED:
+            report["metrics"]["verification_accuracy"] = (
+                report["verification"] and report["verification"]["accuracy"]
+            )
         report["tasks"][spec.IDENTITY] = report.pop(spec.IDENTITY)
     report["calibration"] = _calibration(held_out, answers) if settings.calibrate else {}
     report["slices"] = slice_reports(attributes, judged, settings)

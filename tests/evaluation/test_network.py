@@ -181,6 +181,16 @@ def test_a_task_without_labels_is_not_judged_and_says_so(caplog):
     assert "no threshold is chosen" in caplog.text
 
 
+def test_an_identity_that_was_not_trained_needs_no_people_to_be_blessed():
+    tasks = {**TASKS, "identity": TaskSettings("embedding", loss="pretrained")}
+    test = examples(identity=NOBODY)
+    report, _ = evaluation.evaluate(network(), test, test, None, tasks, NAMES, SETTINGS)
+    assert list(report["metrics"]) == ["expression_accuracy"] and report["tasks"]["identity"] is None
+    assert evaluation.bless(report["metrics"], SETTINGS, None).blessed
+    report, _ = evaluation.evaluate(network(), examples(), test, None, tasks, NAMES, SETTINGS)
+    assert report["metrics"]["verification_accuracy"] > 0.5
+
+
 def test_validation_without_labels_gives_no_temperature_and_no_threshold():
     angles = {"angle": np.full((80, 1), np.nan, np.float32), "pose": NOBODY}
     silent = dataclasses.replace(examples(expression=NOBODY, identity=NOBODY), further=angles)
