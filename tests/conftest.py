@@ -30,6 +30,17 @@ def toy_generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where models that ship with kfer would be: tests answer alike with them in the tree and without."""
+    from kfer.inference import pushed, shipped
+
+    folder = tmp_path / "shipped_models"
+    monkeypatch.setattr(shipped, "folder", lambda: folder)
+    monkeypatch.delenv(pushed.VARIABLE, raising=False)
+    return folder
+
+
+@pytest.fixture(autouse=True)
 def console_stays_as_it_was() -> Iterator[None]:
     """A command that runs in this process must not send later tests' log lines to its console."""
     logger = logging.getLogger("kfer")

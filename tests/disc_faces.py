@@ -85,7 +85,10 @@ def push_model(folder: Path, size: int = SIZE) -> pushed.Model:
         "name": "discs",
         "weights": "d15c",
         "image_size": size,
-        "tasks": {"expression": {"kind": "classes", "names": list(COLOURS)}},
+        "tasks": {
+            "expression": {"kind": "classes", "names": list(COLOURS)},
+            "identity": {"kind": "embedding"},
+        },
         "verification": {"threshold": 0.8, "measured_false_accept_rate": 0.02},
     }
     write_with_files(place / "model.json", description, {})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from kfer import listing
+from kfer import listing, spec
 from kfer.commands import ERROR, YES, options, print_json, print_table
 from kfer.inference import images
 from kfer.inference.analyzer import Face
@@ -50,7 +50,7 @@ def run(parsed: argparse.Namespace) -> int:
         raise ValueError("--points prints dense landmarks: give --landmarks dense as well")
     paths = list(_pictures(parsed.images))
     drawn = _places(paths, parsed.draw)
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, *([spec.EMBEDDING] if parsed.embeddings else []))
     results: list[tuple[Path, list[Face]]] = []
     failures: dict[Path, str] = {}
     with tqdm(
@@ -73,6 +73,7 @@ def run(parsed: argparse.Namespace) -> int:
         failed = [{"image": str(path), "error": reason} for path, reason in failures.items()]
         print_json({**options.told_of(analyzer.model), "images": pictures, "failures": failed})
     else:
+        options.print_model(analyzer.model)
         _print(results)
     for reason in failures.values():
         print(f"kfer analyze: {reason}", file=sys.stderr)

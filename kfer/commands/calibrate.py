@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kfer import documents, files, metrics
+from kfer import documents, files, metrics, spec
 from kfer.arguments import number, whole
 from kfer.commands import YES, options, print_json, print_table
 from kfer.commands.pair_list import PicturePair, read_pairs
 from kfer.console import after_the_deed
 from kfer.documents.models import CalibratedThreshold, Calibration, Interval
-from kfer.inference import images
+from kfer.inference import images, pushed, shipped
 from kfer.inference import thresholds as thresholds_file
 from kfer.inference.analyzer import FaceAnalyzer
 
@@ -67,8 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, spec.EMBEDDING)
     target = analyzer.model.folder / thresholds_file.FILE
+    _check_own(parsed, analyzer.model)
     _check_new(parsed, target)
     pairs = read_pairs(parsed.pairs, parsed.images, parsed.max_pairs, parsed.seed)
     embeddings, failures = _embeddings(analyzer, pairs, parsed.strict)
@@ -76,7 +77,6 @@ def run(parsed: argparse.Namespace) -> int:
     content = {
         **options.told_of(analyzer.model),
         "weights": analyzer.model.fingerprint,
-        "export": analyzer.model.path.name,
         "detector": parsed.detector,
         "crop": dataclasses.asdict(analyzer.crop),
         "pairs": str(parsed.pairs),
@@ -87,11 +87,12 @@ def run(parsed: argparse.Namespace) -> int:
     if not parsed.dry_run:
         with files.locked(target.parent):
             _check_new(parsed, target)
-            files.write_json(target, content)
+            files.write_json(target, {name: content[name] for name in content if name != "origin"})
     with contextlib.nullcontext() if parsed.dry_run else after_the_deed():
         if parsed.json:
             print_json(content)
         else:
+            options.print_model(analyzer.model)
             _print(content)
             print(f"\nnothing was written to {target}" if parsed.dry_run else f"\nwritten to {target}")
     return YES
@@ -116,6 +117,14 @@ def _embeddings(
                     found[path] = analyzer.embedding_of(faces[0])
             progress.update(len(read) + len(unread))
     return found, failures
+
+
+def _check_own(parsed: argparse.Namespace, model: pushed.Model) -> None:
+    if shipped.is_packaged() and shipped.is_shipped(model.folder) and not parsed.dry_run:
+        raise ValueError(
+            f"{model.name} is part of the installed package: copy {model.folder} to "
+            f"{pushed.FOLDER / model.name} and calibrate the copy, or only measure with --dry-run"
+        )
 
 
 def _check_new(parsed: argparse.Namespace, target: Path) -> None:
@@ -160,7 +169,7 @@ def _measured(
 def _print(content: Mapping[str, Any]) -> None:
     left_out = content["num_left_out"]
     print(
-        f"{content['model']}: {content['num_genuine']:,} pairs of one person, "
+        f"{content['num_genuine']:,} pairs of one person, "
         f"{content['num_impostor']:,} of two" + (f"; {left_out:,} left out" if left_out else "")
     )
     for reason in list(content["failures"].values())[:_NAMED]:

@@ -7,7 +7,7 @@ import argparse
 import warnings
 from pathlib import Path
 
-from kfer import listing
+from kfer import listing, spec
 from kfer.arguments import number
 from kfer.commands import YES, counted, options
 from kfer.console import after_the_deed
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, spec.EMBEDDING)
     embeddings = []
     for image in parsed.images:
         face = analyzer.only_face(image, parsed.strict)
@@ -55,6 +55,7 @@ def run(parsed: argparse.Namespace) -> int:
         count = gallery.templates[name]
         people = len(gallery.names)
     with after_the_deed():
+        options.print_model(analyzer.model)
         print(
             f"{parsed.name}: {counted(count, 'template')}; {path}: {counted(people, 'person', 'people')}"
         )

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from kfer import spec
 from kfer.commands import NO, YES, options, print_json, print_table
 from kfer.inference import images
 from kfer.inference.analyzer import Face
@@ -40,7 +41,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
     if parsed.draw is not None:
         options.check_picture(parsed.draw)
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, spec.EXPRESSION)
     picture = images.read(parsed.image)
     (faces,) = analyzer.analyze_pixels([picture])
     explainer = Explainer(analyzer)
@@ -49,7 +50,9 @@ def run(parsed: argparse.Namespace) -> int:
         save(draw_on_picture(picture, faces, found), parsed.draw)
     if parsed.json:
         print_json({**options.told_of(analyzer.model), "faces": list(map(_described, faces, found))})
-    elif faces:
+        return YES if faces else NO
+    options.print_model(analyzer.model)
+    if faces:
         rows = [
             [
                 str(number),

@@ -6,6 +6,7 @@ The exit code is 0 where somebody is known, 1 where nobody is, 2 where that coul
 import argparse
 from pathlib import Path
 
+from kfer import spec
 from kfer.arguments import whole
 from kfer.commands import NO, YES, options, print_json, print_table
 from kfer.inference import images
@@ -32,7 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
     if parsed.draw is not None:
         options.check_picture(parsed.draw)
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, spec.EMBEDDING)
     threshold = options.threshold_of(parsed, analyzer.model).similarity
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint)
     picture = images.read(parsed.image)
@@ -62,6 +63,7 @@ def run(parsed: argparse.Namespace) -> int:
             }
         )
     else:
+        options.print_model(analyzer.model)
         rows = []
         for number, (face, best) in enumerate(zip(faces, matches, strict=True), 1):
             place = options.place_of(face)

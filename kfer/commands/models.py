@@ -1,4 +1,6 @@
-"""Lists the models that were pushed, the newest first: the first one is what commands take by default."""
+"""Lists the models that were pushed, the newest first, and those that ship with kfer.
+
+The model that answers by default is marked."""
 
 import argparse
 import sys
@@ -7,19 +9,23 @@ from typing import Any
 
 from kfer.commands import ERROR, NO, YES, print_json, print_table
 from kfer.documents.models import ModelDescription
-from kfer.inference import pushed
+from kfer.inference import pushed, shipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of this command."""
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=pushed.FOLDER, help=f"where they are [{pushed.FOLDER}]"
+        "folder",
+        nargs="?",
+        type=Path,
+        help=f"list the models that were pushed there alone [{pushed.FOLDER}, and those of kfer]",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
+    default = _default()
     found, damaged = pushed.all_models(parsed.folder)
     for reason in damaged.values():
         print(f"kfer models: {reason}", file=sys.stderr)
@@ -27,12 +33,15 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         # A damaged one has the reason alone.
         print_json(
-            [_content(version, described) for version, described in found]
+            [
+                _content(version, described) | {"default": version.resolve() == default}
+                for version, described in found
+            ]
             + [{"path": str(version), "error": reason} for version, reason in damaged.items()]
         )
         return answer
     if not found and not damaged:
-        print(f"no model in {parsed.folder}: {pushed.NO_MODEL}")
+        print(f"no model in {parsed.folder or pushed.FOLDER}: {pushed.NO_MODEL}")
         return NO
     rows = []
     for version, described in found:
@@ -44,10 +53,24 @@ def run(parsed: argparse.Namespace) -> int:
                 f"{described.image_size or ''}" if described else "",
                 *("" if figure is None else f"{figure:.3f}" for figure in figures),
                 ", ".join(_exports(version)),
+                "; ".join(_notes(version, default)),
             ]
         )
-    print_table(["model", "pixels", "expression", "verification", "exports"], rows)
+    print_table(["model", "pixels", "expression", "verification", "exports", "notes"], rows)
     return answer
+
+
+def _default() -> Path | None:
+    """The version that answers where nobody names a model; None where there is none."""
+    try:
+        return pushed.find().folder.resolve()
+    except (OSError, ValueError):
+        return None
+
+
+def _notes(version: Path, default: Path | None) -> list[str]:
+    notes = [shipped.ORIGIN] if shipped.is_shipped(version) else []
+    return [*notes, "the default"] if version.resolve() == default else notes
 
 
 def _content(version: Path, described: ModelDescription | None) -> dict[str, Any]:
@@ -56,6 +79,7 @@ def _content(version: Path, described: ModelDescription | None) -> dict[str, Any
     return {
         "model": f"{version.parent.name}/{version.name}",
         "path": str(version),
+        "shipped": shipped.is_shipped(version),
         **{key: content.get(key) for key in keys},
         "exports": _exports(version),
     }

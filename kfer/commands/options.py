@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kfer.arguments import number
+from kfer.console import printable
 from kfer.files import check_new
 from kfer.inference import mediapipe
 from kfer.inference.alignment import Crop
@@ -80,10 +81,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--model",
         metavar="MODEL",
-        help="a name in saved_models/, a folder, or a .tflite file [the one that was pushed last]",
+        help="a name in saved_models/ or of a model that ships with kfer, a folder, or a .tflite file "
+        "[the environment variable KFER_MODEL; else the one that was pushed last to saved_models/; else "
+        "faces, which ships with kfer]",
     )
     group.add_argument(
-        "--variant", metavar="NAME", help="which export of it: int8, saved_model ... [float32]"
+        "--variant",
+        metavar="NAME",
+        help="which export of it: int8, saved_model ... [float32; int8 of models that ship with kfer]",
     )
     add_detection(parser)
     add_crop(parser, "what the model's training images show")
@@ -119,11 +124,16 @@ def threshold_words(threshold: Threshold) -> str:
 
 
 def told_of(model: Model) -> dict[str, Any]:
-    """What JSON says of the model that was asked: its name, what it knows, and what to beware of."""
-    told: dict[str, Any] = {"model": model.name}
+    """What JSON says of the model that was asked: its name, export and origin, and what it knows."""
+    told: dict[str, Any] = {"model": model.name, "export": model.export, "origin": model.origin}
     if model.trained_on:
         told["trained_on"] = dict(model.trained_on)
     return told | ({"warning": model.warning} if model.warning else {})
+
+
+def print_model(model: Model) -> None:
+    """Prints the first line of an answer: which model it is of."""
+    print(printable(model.told))
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
@@ -162,9 +172,19 @@ def detector_settings(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def analyzer_of(options: argparse.Namespace) -> FaceAnalyzer:
-    """The analyzer that `add_model` asks for."""
+def analyzer_of(options: argparse.Namespace, *outputs: str) -> FaceAnalyzer:
+    """The analyzer that `add_model` asks for.
+
+    Args:
+        options: The command's.
+        outputs: Those that the model must have: "embedding", or a task's name.
+
+    Raises:
+        ValueError: The model lacks one of them.
+    """
     analyzer = FaceAnalyzer.load(options.model, options.variant, **detector_settings(options))
+    for output in outputs:
+        analyzer.model.check_output(output)
     if options.margin is not None or options.shift is not None:
         known = analyzer.model.crop
         analyzer.crop = Crop(

@@ -15,7 +15,10 @@ from kfer.inference import pushed, thresholds
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of this command."""
     parser.add_argument(
-        "model", nargs="?", help="a name in saved_models/, or a folder [the model that was pushed last]"
+        "model",
+        nargs="?",
+        help="a name in saved_models/ or of a model that ships with kfer, or a folder [the model that "
+        "answers by default]",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -35,7 +38,8 @@ def run(parsed: argparse.Namespace) -> int:
             }
         )
         return YES
-    print(f"{model.name}, in {model.folder}")
+    options.print_model(model)
+    print(f"in {model.folder}")
     if described is None:
         print("nothing describes it: it has no model.json")
     else:

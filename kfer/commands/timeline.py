@@ -15,6 +15,7 @@ from kfer import files
 from kfer.arguments import number
 from kfer.commands import NO, YES, counted, print_json, print_table
 from kfer.commands.video import left_out_words, shares_words
+from kfer.console import printable
 from kfer.inference import episodes, observations, timeline
 from kfer.inference.episodes import Affect, Episode, Expressed, OverRecordings
 
@@ -111,7 +112,9 @@ def run(parsed: argparse.Namespace) -> int:
                 "over_recordings": list(map(_content_over, over)),
             }
         )
-    elif told:
+        return YES if told else NO
+    print(printable(recordings[0].model.name))
+    if told:
         _print(clear, over, len(told) - len(clear))
     else:
         print("nobody is seen")

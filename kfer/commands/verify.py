@@ -6,6 +6,7 @@ The exit code is 0 where they do, 1 where they do not, 2 where that could not be
 import argparse
 import sys
 
+from kfer import spec
 from kfer.commands import NO, YES, options, print_json
 
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs it."""
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, spec.EMBEDDING)
     threshold = options.threshold_of(parsed, analyzer.model)
     found = analyzer.verify(parsed.first, parsed.second, parsed.strict, threshold)
     if parsed.json:
@@ -37,6 +38,7 @@ def run(parsed: argparse.Namespace) -> int:
             }
         )
     else:
+        options.print_model(analyzer.model)
         answer = "the same person" if found.verified else "different people"
         told = options.threshold_words(threshold)
         print(f"{answer}: similarity {found.similarity:.3f}, threshold {told}")

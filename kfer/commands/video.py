@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from kfer import spec
 from kfer.arguments import whole
 from kfer.commands import NO, YES, counted, options, print_table
 from kfer.console import after_the_deed
@@ -80,7 +81,7 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
     if parsed.timeline is not None:
         check_new(parsed.timeline, ".png")
         timeline.check_drawable()
-    analyzer = options.analyzer_of(parsed)
+    analyzer = options.analyzer_of(parsed, *([spec.EMBEDDING] if parsed.gallery else []))
     gallery = Gallery.load(parsed.gallery, analyzer.model.fingerprint) if parsed.gallery else None
     threshold = options.threshold_of(parsed, analyzer.model).similarity if gallery else None
     frames = analyze_video(source, analyzer, gallery, threshold, parsed.detect_every)
@@ -110,6 +111,7 @@ def follow(parsed: argparse.Namespace, source: VideoSource, total: int | None, r
         print(f"kfer: {skipped} frames could not be read", file=sys.stderr)
     written = any((parsed.json, parsed.csv, parsed.draw, parsed.timeline))
     with after_the_deed() if written else contextlib.nullcontext():
+        options.print_model(analyzer.model)
         return _print(summary)
     return YES if summary.tracks else NO  # the lines could not be printed
 

@@ -99,7 +99,7 @@ class FaceAnalyzer(forks.OfItsFirstUser):
     analyzer.
 
     Args:
-        model: The exported model.
+        model: The exported model; None for the default one of `kfer.inference.pushed.find`.
         detector: "mtcnn", "blazeface", "yunet" or "none", or a detector.
         turned: Whether a picture without a face is also searched lying on either side and upside down.
         crop: What of a face's surroundings the model is shown; None for what its training images show.
@@ -112,11 +112,12 @@ class FaceAnalyzer(forks.OfItsFirstUser):
 
     Raises:
         ValueError: There is no such detector or landmarks, or a number is out of its range.
+        FileNotFoundError: There is no default model.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | None = None,
         detector: str | detection.Detector = "mtcnn",
         turned: bool = False,
         crop: Crop | None = None,
@@ -129,8 +130,8 @@ class FaceAnalyzer(forks.OfItsFirstUser):
             known = ", ".join(detection.DETECTORS)
             raise ValueError(f"the detector must be among {known}; got {detector!r}")
         check_source(landmarks)
-        self.model = model
-        self.crop = crop or model.crop
+        self.model = pushed.find() if model is None else model
+        self.crop = crop or self.model.crop
         self._turned = turned
         self._detector_name = detector
         self._detector_settings: dict[str, Any] = {
@@ -152,8 +153,8 @@ class FaceAnalyzer(forks.OfItsFirstUser):
         """Returns an analyzer of a model, by its place or its name.
 
         Args:
-            model: As `kfer.inference.pushed.find` takes it: a path, a name in saved_models/, or None for
-                the model that was pushed last.
+            model: As `kfer.inference.pushed.find` takes it: a path, a name in saved_models/ or of a model
+                that ships with kfer, or None for the default.
             variant: Which export of it: "int8" for one.
             settings: Further ones of `FaceAnalyzer`.
 
@@ -281,6 +282,7 @@ class FaceAnalyzer(forks.OfItsFirstUser):
             FileNotFoundError: There is no such file.
             ImageError: One cannot be read.
         """
+        self.model.check_output(spec.EMBEDDING)
         threshold = threshold or self.model.threshold_or(None)
         names = _name_of(first, "the first picture"), _name_of(second, "the second picture")
         pictures = [

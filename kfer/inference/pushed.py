@@ -1,6 +1,7 @@
-"""The models that pipelines pushed, and what is known of each."""
+"""The models that were pushed or ship with kfer: which one answers, and what is known of it."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from kfer import knowledge, spec
 from kfer.documents.models import ModelDescription
 from kfer.files import DamagedError
-from kfer.inference import thresholds
+from kfer.inference import shipped, thresholds
 from kfer.inference.alignment import Crop
 from kfer.inference.proof import DESCRIPTION, description
 from kfer.inference.streaming import STEP_FILE
@@ -18,6 +19,8 @@ from kfer.listing import is_hidden
 
 #: Where pipelines push to, below the folder that they run in.
 FOLDER = Path("saved_models")
+#: The environment variable that names the default model.
+VARIABLE = "KFER_MODEL"
 # Of a generator, which reads no faces and has a SavedModel too.
 _OF_GENERATORS = "generator.json"
 _SAVED_MODEL = "saved_model.pb"
@@ -47,6 +50,7 @@ class Model:
         clip_frames: Frames of the clips that it was trained on; 0 where it takes images.
         trained_on: The share of each kind of training images, "photographs", "drawn" or "generated";
             empty where it is unknown.
+        origin: Where it was found, in words: "shipped with kfer"; empty where nobody searched.
     """
 
     path: Path
@@ -58,6 +62,18 @@ class Model:
     image_size: int | None = None
     clip_frames: int = 0
     trained_on: Mapping[str, float] = field(default_factory=dict)
+    origin: str = field(default="", compare=False)
+
+    @property
+    def export(self) -> str:
+        """The name of the export: "int8" of int8.tflite, or "saved_model"."""
+        return "saved_model" if self.path.is_dir() else self.path.stem
+
+    @property
+    def told(self) -> str:
+        """The line that answers begin with: "faces/1 (int8), shipped with kfer"."""
+        named = self.name if self.name == self.path.name else f"{self.name} ({self.export})"
+        return f"{named}, {self.origin}" if self.origin else named
 
     @property
     def folder(self) -> Path:
@@ -83,6 +99,21 @@ class Model:
     def threshold(self) -> Threshold | None:
         """The one that is taken where nobody asks for another; None where there is none."""
         return self.thresholds[0] if self.thresholds else None
+
+    def check_output(self, output: str) -> None:
+        """Checks that the model has an output, where its description says which it has.
+
+        Args:
+            output: "embedding", or the name of another task.
+
+        Raises:
+            ValueError: It has others.
+        """
+        known = {
+            spec.EMBEDDING if its.get("kind") == "embedding" else task for task, its in self.tasks.items()
+        }
+        if known and output not in known:
+            raise ValueError(f"{self.name} gives no {output}: its tasks are {', '.join(self.tasks)}")
 
     def threshold_or(self, similarity: float | None, false_accept_rate: float | None = None) -> Threshold:
         """Returns the threshold that is asked for, or the model's own.
@@ -114,58 +145,106 @@ class Model:
 
 
 def find(model: Path | str | None = None, variant: str | None = None, folder: Path = FOLDER) -> Model:
-    """Returns a model by its place or its name.
+    """Returns a model by its place or its name, or the default one.
+
+    The default is what the environment variable KFER_MODEL names. Without it, it is the version that was
+    pushed last to `folder`, unless none of its training images were photographs; else "faces", which
+    ships with kfer. `Model.origin` says which of these it was.
 
     Args:
         model: A `.tflite` file, a version's folder, the folder of a model's versions, or a name in
-            `folder`, of which the newest version is taken ("faces", or "faces/2" for that one); None for
-            the version that was pushed last of all in `folder`: only blessed ones are pushed.
+            `folder` or of a shipped model, of which the newest version is taken ("faces", or "faces/2"
+            for that one); None for the default.
         variant: Which export of a version's folder: "saved_model", or a TFLite file's name without its
-            ending; None for float32 or, where there is no such file, what comes nearest.
+            ending; None for float32 or, where there is no such file, what comes nearest. Of shipped
+            models None is int8.
         folder: Where models are pushed to.
 
     Raises:
         FileNotFoundError: There is none, or not this variant of it.
         ValueError: It is a generator, what describes it is damaged, or `variant` comes with a file.
     """
-    if model is None:
-        version = _newest(_versions_of_all(folder), folder)
-    else:
-        path = Path(model)
-        if not path.exists() and not path.is_absolute() and (folder / path).exists():
-            path = folder / path
-        if not path.exists():
-            known = ", ".join(sorted({each.parent.name for each in _versions_of_all(folder)}))
-            raise FileNotFoundError(
-                f"there is no model {str(model)!r}, neither as a path nor in {folder}"
-                + (f", which has {known}" if known else f"; {NO_MODEL}")
-            )
-        if any(file.is_file() for file in _descriptions_of_generators(path)):
-            raise ValueError(
-                f"{path} is a generator, which draws faces and reads none; `kfer generate` takes it"
-            )
-        if path.is_file():
-            if variant is not None:
-                raise ValueError(f"{path} is one export already; it has no variant {variant!r}")
-            return _described(path, path.parent)
-        version = path if _is_version(path) else _highest(path)
-    return _described(_export(version, variant), version)
+    named = os.environ.get(VARIABLE) if model is None else None
+    if model is None and not named:
+        version, origin = _default(folder)
+        return _described(_export(version, variant), version, origin)
+    by_variable = f" ({VARIABLE})" if named else ""
+    path = _place(Path(model or named or ""), folder, by_variable)
+    if any(file.is_file() for file in _descriptions_of_generators(path)):
+        raise ValueError(
+            f"{path} is a generator, which draws faces and reads none; `kfer generate` takes it"
+        )
+    if path.is_file():
+        if variant is not None:
+            raise ValueError(f"{path} is one export already; it has no variant {variant!r}")
+        return _described(path, path.parent, _origin(path.parent, folder) + by_variable)
+    version = path if _is_version(path) else _highest(path)
+    return _described(_export(version, variant), version, _origin(version, folder) + by_variable)
+
+
+def _default(folder: Path) -> tuple[Path, str]:
+    """The version that answers where nobody names a model, and why it does."""
+    own = [version for version in _versions_of_all(folder) if not shipped.is_shipped(version)]
+    others, newest = shipped.versions(), max(own, key=_pushed_at, default=None)
+    if newest is None and not others:
+        raise FileNotFoundError(f"there is no model in {folder}: {NO_MODEL}")
+    if newest is None:
+        return others[0], shipped.ORIGIN
+    described = description(newest)
+    kinds = described.kinds if described else {}
+    if not others or not kinds or kinds.get(knowledge.PHOTOGRAPHS):
+        return newest, f"the last pushed to {folder}"
+    passed_over = f"{newest.parent.name}/{newest.name}"
+    return others[0], f"{shipped.ORIGIN} ({passed_over}, the last pushed to {folder}, saw no photographs)"
+
+
+def _place(model: Path, folder: Path, by_variable: str) -> Path:
+    """Where a model is that was named by its place or its name."""
+    places = [model] if model.is_absolute() else [model, folder / model, shipped.folder() / model]
+    there = [place for place in places if place.exists()]
+    if not there:
+        known = [*_versions_of_all(folder), *shipped.versions()]
+        names = ", ".join(sorted({each.parent.name for each in known}))
+        raise FileNotFoundError(
+            f"there is no model {str(model)!r}{by_variable}, neither as a path nor in {folder}"
+            + (f"; there are {names}" if names else f"; {NO_MODEL}")
+        )
+    # A folder of photographs may have the name of a model.
+    return next(filter(_holds_model, there), there[0])
+
+
+def _holds_model(path: Path) -> bool:
+    return (
+        path.is_file()
+        or _is_version(path)
+        or any(file.is_file() for file in _descriptions_of_generators(path))
+        or bool(_versions(path))
+    )
+
+
+def _origin(version: Path, folder: Path) -> str:
+    if shipped.is_shipped(version):
+        return shipped.ORIGIN
+    return f"from {folder if version.parent.parent == folder else version}"
 
 
 def all_models(
-    folder: Path = FOLDER,
+    folder: Path | None = None,
 ) -> tuple[list[tuple[Path, ModelDescription | None]], dict[Path, str]]:
     """Returns the versions in a folder and what describes each, and why others cannot be read.
 
     Args:
-        folder: Where models are pushed to.
+        folder: Where models are pushed to; None for `FOLDER` and the models that ship with kfer.
 
     Returns:
-        The versions, the last that was pushed first, with None where nothing describes one; and by the
-        version, what is wrong with its description.
+        The versions, the last that was pushed first and shipped ones last, with None where nothing
+        describes one; and by the version, what is wrong with its description.
     """
     found, damaged = [], {}
-    for version in sorted(_versions_of_all(folder), key=_pushed_at, reverse=True):
+    versions = sorted(_versions_of_all(folder or FOLDER), key=_pushed_at, reverse=True)
+    if folder is None:
+        versions = [each for each in versions if not shipped.is_shipped(each)] + shipped.versions()
+    for version in versions:
         try:
             found.append((version, description(version)))
         except (DamagedError, OSError) as error:
@@ -200,18 +279,16 @@ def _pushed_at(version: Path) -> tuple[float, int]:
     return file.stat().st_mtime, int(version.name)
 
 
-def _newest(versions: list[Path], folder: Path) -> Path:
-    if not versions:
-        raise FileNotFoundError(f"there is no model in {folder}: {NO_MODEL}")
-    return max(versions, key=_pushed_at)
-
-
 def _highest(path: Path) -> Path:
     """The newest version of a model, by its number."""
-    versions = [each for each in path.iterdir() if each.name.isdecimal() and _is_version(each)]
+    versions = _versions(path)
     if not versions:
         raise FileNotFoundError(f"{path} holds no model: neither {DESCRIPTION} nor versions with one")
     return max(versions, key=lambda version: int(version.name))
+
+
+def _versions(path: Path) -> list[Path]:
+    return [each for each in path.iterdir() if each.name.isdecimal() and _is_version(each)]
 
 
 def _export(version: Path, variant: str | None) -> Path:
@@ -219,7 +296,9 @@ def _export(version: Path, variant: str | None) -> Path:
     if (version / _SAVED_MODEL).is_file():
         files["saved_model"] = version
     if variant is None:
-        variant = next((name for name in (*_PREFERRED, "saved_model") if name in files), None)
+        first = (shipped.VARIANT,) if shipped.is_shipped(version) else ()
+        order = (*first, *_PREFERRED, "saved_model")
+        variant = next((name for name in order if name in files), None)
     if variant not in files:
         raise FileNotFoundError(
             f"{version} has no export {variant!r}; it has {', '.join(sorted(files)) or 'none'}"
@@ -227,12 +306,12 @@ def _export(version: Path, variant: str | None) -> Path:
     return files[variant]
 
 
-def _described(path: Path, folder: Path) -> Model:
+def _described(path: Path, folder: Path, origin: str) -> Model:
     found = description(folder)
     if found is None:
         fingerprint = _digest(path)
         known = thresholds.calibrated(folder, fingerprint)
-        return Model(path=path, name=path.name, fingerprint=fingerprint, thresholds=known)
+        return Model(path=path, name=path.name, fingerprint=fingerprint, thresholds=known, origin=origin)
     chosen = (thresholds.of_evaluator(found.verification),) if found.verification else ()
     return Model(
         path=path,
@@ -244,6 +323,7 @@ def _described(path: Path, folder: Path) -> Model:
         image_size=found.image_size,
         clip_frames=found.clip.frames if found.clip else 0,
         trained_on=found.kinds,
+        origin=origin,
     )
 
 

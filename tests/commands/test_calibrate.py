@@ -11,7 +11,7 @@ from PIL import Image
 
 from kfer import commands
 from kfer.commands.pair_list import read_pairs
-from kfer.inference import detection, pushed, thresholds
+from kfer.inference import detection, pushed, shipped, thresholds
 
 PEOPLE = ("red", "green", "blue")
 
@@ -48,7 +48,8 @@ def test_thresholds_of_a_folder_of_people(user, capsys):
     assert code == 0, errors
     # Three pictures of three people: 9 pairs of one person, and as many of two as are drawn.
     assert said.startswith(
-        "discs/1: 9 pairs of one person, 9 of two\naccuracy over folds 1.000, AUC 1.000"
+        "discs/1 (float32), the last pushed to saved_models\n9 pairs of one person, 9 of two\n"
+        "accuracy over folds 1.000, AUC 1.000"
     )
     assert "unsure: needs 50 pairs of two people" in said and str(place.relative_to(user)) in said
     model = pushed.find()
@@ -232,3 +233,14 @@ def test_people_whose_names_look_alike_are_told(user):
     Path("people/green").rename("people/Red")
     with pytest.warns(UserWarning, match="people has the people 'Red' and 'red': rename one of them"):
         read_pairs(Path("people"), None, 100, 0)
+
+
+def test_the_thresholds_of_an_installed_package_are_not_changed(
+    user, capsys, monkeypatch, shipped_models
+):
+    Path("saved_models/discs").rename("saved_models/faces")
+    Path("saved_models").rename(shipped_models)
+    monkeypatch.setattr(shipped, "is_packaged", lambda: True)
+    code, _, errors = run(capsys, "calibrate", "people")
+    assert code == 2 and "discs/1 is part of the installed package: copy " in errors
+    assert run(capsys, "calibrate", "people", "--dry-run")[0] == 0

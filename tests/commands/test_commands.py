@@ -17,6 +17,9 @@ from kfer import commands
 from kfer.commands import COMMANDS
 from kfer.inference import detection
 
+# The first line of each answer.
+MODEL = "discs/1 (float32), the last pushed to saved_models"
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
@@ -45,6 +48,15 @@ def user(folder, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def ship(version: Path, folder: Path) -> None:
+    """Lets a copy of a version be the model `faces` that ships with kfer."""
+    place = folder / "faces" / "1"
+    place.mkdir(parents=True)
+    (place / "int8.tflite").write_bytes((version / "float32.tflite").read_bytes())
+    described = json.loads((version / "model.json").read_text()) | {"name": "faces", "files": {}}
+    (place / "model.json").write_text(json.dumps(described))
+
+
 def run(capsys, command: str, *arguments: str) -> tuple[int, str, str]:
     code = commands.run(command, arguments)
     said = capsys.readouterr()
@@ -62,7 +74,8 @@ def test_every_command_has_its_help():
 def test_analyze_prints_a_table(user, capsys):
     code, said, errors = run(capsys, "analyze", "two.png", "nobody.png")
     assert (code, errors) == (0, "")
-    lines = said.splitlines()
+    model, *lines = said.splitlines()
+    assert model == MODEL
     assert lines[0].split() == ["image", "face", "expression", "quality", "x,y", "size", "notes"]
     assert lines[1].startswith("two.png        1  blue ") and "50,70 80x80" in lines[1]
     assert lines[2].startswith("               2  red ")
@@ -73,7 +86,8 @@ def test_analyze_prints_json(user, capsys):
     code, said, _ = run(capsys, "analyze", "two.png", "nobody.png", "--json", "--embeddings")
     assert code == 0
     found = json.loads(said)
-    assert found["model"] == "discs/1" and found["failures"] == []
+    assert (found["model"], found["export"]) == ("discs/1", "float32") and found["failures"] == []
+    assert found["origin"] == "the last pushed to saved_models"
     first, second = found["images"]
     assert first["image"] == "two.png" and second == {"image": "nobody.png", "faces": []}
     blue, red = first["faces"]
@@ -136,7 +150,7 @@ def test_a_folder_is_all_pictures_in_it(user, capsys):
     Path("album/notes.txt").write_text("no picture, and not taken for one")
     code, said, errors = run(capsys, "analyze", "album")
     assert (code, errors) == (0, "kfer analyze: left out of album: 1 .txt (notes.txt)\n")
-    assert [line.split()[0] for line in said.splitlines()[1:]] == [
+    assert [line.split()[0] for line in said.splitlines()[2:]] == [
         "album/day/green.png",
         "album/day/red.png",
     ]
@@ -152,7 +166,7 @@ def test_hidden_files_of_a_folder_are_passed_over_and_links_followed(user, capsy
     Path("album/linked").symlink_to("../disk")
     code, said, errors = run(capsys, "analyze", "album")
     assert (code, errors) == (0, "")
-    found = [line.split()[0] for line in said.splitlines()[1:]]
+    found = [line.split()[0] for line in said.splitlines()[2:]]
     assert found == ["album/linked/green.png", "album/red.PNG"]
 
 
@@ -189,7 +203,7 @@ def test_a_folder_without_pictures_is_an_error(user, capsys):
 )
 def test_verify_answers_by_its_exit_code(user, capsys, pair, code, words):
     found, said, _ = run(capsys, "verify", *pair)
-    assert found == code and said.startswith(words)
+    assert found == code and said.startswith(f"{MODEL}\n{words}")
     answer = json.loads(run(capsys, "verify", *pair, "--json")[1])
     assert answer["verified"] is (code == 0) and len(answer["faces"]) == 2
 
@@ -205,19 +219,19 @@ def test_verify_says_what_it_could_not_find_out(user, capsys):
 
 def test_people_are_enrolled_identified_and_deleted(user, capsys):
     assert run(capsys, "enroll", "Ada", "red.png", "red2.png", "--least-quality", "0")[1] == (
-        "Ada: 2 templates; faces.gallery: 1 person\n"
+        f"{MODEL}\nAda: 2 templates; faces.gallery: 1 person\n"
     )
     assert run(capsys, "enroll", "Zoë 😀", "green.png", "--least-quality", "0")[0] == 0
     assert json.loads(run(capsys, "gallery", "--json")[1])["people"] == {"Ada": 2, "Zoë 😀": 1}
     code, said, _ = run(capsys, "identify", "two.png", "--draw", "who.png")
     assert code == 0 and Path("who.png").is_file()
-    assert [line.split()[-2:] for line in said.splitlines()[1:]] == [
+    assert [line.split()[-2:] for line in said.splitlines()[2:]] == [
         ["80x80", "unknown"],
         ["Ada", "1.000"],
     ]
     found = json.loads(run(capsys, "identify", "green.png", "--json", "--threshold", "-1", "-k", "1")[1])
     assert [match["name"] for match in found["faces"][0]["matches"]] == ["Zoë 😀"]
-    assert run(capsys, "identify", "nobody.png")[:2] == (1, "nobody.png shows no face\n")
+    assert run(capsys, "identify", "nobody.png")[:2] == (1, f"{MODEL}\nnobody.png shows no face\n")
     assert run(capsys, "gallery", "--remove", "Ada")[:2] == (0, "Ada: 2 templates deleted\n")
     assert run(capsys, "identify", "red.png")[0] == 1
     code, _, errors = run(capsys, "gallery", "--remove", "Zoe")
@@ -227,10 +241,10 @@ def test_people_are_enrolled_identified_and_deleted(user, capsys):
 def test_explain_says_where_each_face_is_told_by(user, capsys):
     code, said, errors = run(capsys, "explain", "two.png")
     assert (code, errors) == (0, "")
-    rows = [line.split() for line in said.splitlines()]
+    rows = [line.split() for line in said.splitlines()[1:]]
     assert rows[0] == ["face", "x,y", "size", "expression", "eyes", "nose", "mouth"]
     assert [row[3] for row in rows[1:]] == ["blue", "red"] and all(len(row) == 8 for row in rows[1:])
-    assert run(capsys, "explain", "nobody.png")[:2] == (1, "nobody.png shows no face\n")
+    assert run(capsys, "explain", "nobody.png")[:2] == (1, f"{MODEL}\nnobody.png shows no face\n")
 
 
 @pytest.mark.parametrize("method", ["gradcam", "occlusion"])
@@ -331,6 +345,47 @@ def test_models_are_listed(user, capsys):
     assert json.loads(run(capsys, "models", "--json")[1])[0]["exports"] == ["saved_model", "float32"]
     code, said, _ = run(capsys, "models", "elsewhere")
     assert code == 1 and said.startswith("no model in elsewhere: `python -m kfer.pipeline SETTINGS")
+
+
+def test_shipped_models_are_listed_and_answer_where_nothing_was_pushed(user, capsys, shipped_models):
+    ship(user / "saved_models" / "discs" / "1", shipped_models)
+    listed = json.loads(run(capsys, "models", "--json")[1])
+    assert [(each["model"], each["shipped"], each["default"]) for each in listed] == [
+        ("discs/1", False, True),
+        ("faces/1", True, False),
+    ]
+    Path("saved_models").unlink()
+    code, said, _ = run(capsys, "models")
+    assert code == 0 and said.splitlines()[1].endswith("shipped with kfer; the default")
+    code, said, _ = run(capsys, "analyze", "red.png")
+    assert code == 0 and said.startswith("faces/1 (int8), shipped with kfer\n")
+    assert run(capsys, "report")[1].startswith("faces/1 (int8), shipped with kfer\n")
+
+
+def test_a_model_without_the_task_that_is_asked_for_says_so(user, capsys):
+    for task, commands_ in (
+        ("identity", (["explain", "red.png"],)),
+        (
+            "expression",
+            (
+                ["analyze", "red.png", "--json", "--embeddings"],
+                ["verify", "red.png", "red2.png"],
+                ["enroll", "Ada", "red.png"],
+                ["identify", "red.png"],
+                ["calibrate", "pairs.csv"],
+            ),
+        ),
+    ):
+        only = Path("only") / task
+        shutil.copytree(user / "saved_models" / "discs" / "1", only)
+        described = json.loads((only / "model.json").read_text())
+        described["tasks"] = {task: described["tasks"][task]}
+        (only / "model.json").write_text(json.dumps(described))
+        missing = "expression" if task == "identity" else "embedding"
+        for command in commands_:
+            code, said, errors = run(capsys, *command, "--model", str(only))
+            words = f"kfer {command[0]}: discs/{task} gives no {missing}: its tasks are {task}\n"
+            assert (code, said, errors) == (2, "", words)
 
 
 def test_without_a_model_the_way_to_one_is_said(user, capsys):

@@ -28,7 +28,7 @@ def describe(model: Path, **changes) -> None:
 def test_what_a_model_is_and_its_own_threshold(model, capsys):
     describe(model, metrics={"expression_accuracy": 0.75}, training_images={"drawn": 1200})
     said = report(capsys).splitlines()
-    assert said[0].startswith("discs/1, in ") and "expression: red, green, blue" in said
+    assert said[1].startswith("in saved_models") and "expression: red, green, blue" in said
     assert "trained on 1,200 images of drawn" in said and "expression accuracy 0.750" in said
     assert said[-1] == "threshold by the Evaluator: 0.800, which 2.00% of pairs of different people reach"
 

@@ -60,7 +60,7 @@ def rows(path: str) -> list[dict[str, str]]:
 def test_one_recording_is_a_table_a_person(capsys):
     one = write("a.jsonl", Anna="n" * 10 + "h" * 30, track2="." * 10 + "s" * 20, track3="...h")
     assert commands.run("timeline", [one]) == 0
-    heading, anna, other, left_out, *episodes = capsys.readouterr().out.splitlines()
+    _, heading, anna, other, left_out, *episodes = capsys.readouterr().out.splitlines()
     assert heading.split()[:3] == ["person", "recording", "from"]
     assert anna.split() == [
         *("Anna", "a.jsonl", "0:00.0", "0:04.0", "0:04.0", "1", "15.0", "happy", "75%,", "neutral"),
@@ -127,12 +127,12 @@ def test_several_recordings_are_a_row_each_and_one_for_all(capsys):
     files = [write("a.jsonl", Anna="n" * 10, track2="h" * 9), write("b.jsonl", Anna="h" * 30)]
     assert commands.run("timeline", files) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[:2] for line in out.splitlines()[1:4]] == [
+    assert [line.split()[:2] for line in out.splitlines()[2:5]] == [
         ["Anna", "a.jsonl"],
         ["Anna", "b.jsonl"],
         ["Anna", "all"],
     ]
-    assert "happy 75%, neutral 25%" in out.splitlines()[3]
+    assert "happy 75%, neutral 25%" in out.splitlines()[4]
     assert "Anna: standard deviation of the shares between recordings: neutral 71%, happy 71%" in out
     assert "1 track without a name left out: only names join recordings" in err
 
@@ -145,13 +145,13 @@ def test_one_person_of_many(capsys):
         assert found["person"] == person
     assert commands.run("timeline", [one, "--person", "Cleo"]) == 1
     out, err = capsys.readouterr()
-    assert out == "nobody is seen\n" and "Cleo is not seen; seen are Anna, Ben, track 3" in err
+    assert out == "faces/1\nnobody is seen\n" and "Cleo is not seen; seen are Anna, Ben, track 3" in err
 
 
 def test_nobody(capsys):
     outputs = ["--csv", "a.csv", "--draw", "a.png"]
     assert commands.run("timeline", [write("a.jsonl"), *outputs]) == 1
-    assert capsys.readouterr().out == "nobody is seen\n"
+    assert capsys.readouterr().out == "faces/1\nnobody is seen\n"
     assert commands.run("timeline", ["a.jsonl", write("b.jsonl"), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["people"] == []
     assert not Path("a.csv").exists() and not Path("a.png").exists()

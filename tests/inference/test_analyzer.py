@@ -197,6 +197,15 @@ def test_what_is_no_detector_is_refused(model):
         FaceAnalyzer(model, "haar")
 
 
+def test_the_default_model_is_taken_where_none_is_given(model, monkeypatch, tmp_path):
+    monkeypatch.setenv("KFER_MODEL", str(model.folder))
+    assert FaceAnalyzer(detector=Discs()).model == model
+    monkeypatch.delenv("KFER_MODEL")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no model in saved_models"):
+        FaceAnalyzer()
+
+
 def test_models_without_embedding_or_threshold(saved_model, tflite):
     pixels = np.full((8, 8, 3), 100, np.uint8)
     alone = FaceAnalyzer.load(tflite, detector="none")

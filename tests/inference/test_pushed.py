@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kfer.files import DamagedError
-from kfer.inference import pushed
+from kfer.inference import pushed, shipped
 from kfer.inference.alignment import Crop
 from kfer.inference.thresholds import Threshold
 
@@ -53,6 +53,68 @@ def test_the_last_that_was_pushed_is_the_default(folder):
     ]
 
 
+def test_a_shipped_model_answers_where_nothing_was_pushed(shipped_models, tmp_path):
+    push(shipped_models, "faces", 1)
+    push(shipped_models, "faces_small", 1)
+    model = pushed.find(folder=tmp_path / "saved_models")
+    # The export that every installation has.
+    assert model.path == shipped_models / "faces" / "1" / "int8.tflite"
+    assert model.told == "faces/1 (int8), shipped with kfer"
+    small = pushed.find("faces_small", "float32", tmp_path)
+    assert small.told == "faces_small/1 (float32), shipped with kfer"
+
+
+def test_what_was_pushed_comes_before_what_ships(folder, shipped_models):
+    push(shipped_models, "faces", 1, at=9000)
+    assert pushed.find(folder=folder).told == f"others/1 (float32), the last pushed to {folder}"
+    assert pushed.find("faces", folder=folder).told == f"faces/10 (float32), from {folder}"
+    assert pushed.find("faces/1", folder=folder).told == "faces/1 (int8), shipped with kfer"
+
+
+def test_shipped_models_among_pushed_ones_are_not_the_last_pushed(folder, monkeypatch):
+    push(folder, "faces", 1, at=9000)
+    monkeypatch.setattr(shipped, "folder", lambda: folder)  # a checkout, and the user works in it
+    assert pushed.find(folder=folder).name == "others/1"
+
+
+def test_the_default_is_no_model_that_saw_no_photographs(folder, shipped_models):
+    others = folder / "others" / "1" / "model.json"
+    others.write_text(json.dumps(DESCRIPTION | {"name": "others", "trained_on": {"drawn": 1.0}}))
+    os.utime(others, (4000, 4000))
+    assert pushed.find(folder=folder).name == "others/1"  # there is no better one
+    push(shipped_models, "faces", 1)
+    assert pushed.find(folder=folder).told == (
+        f"faces/1 (int8), shipped with kfer (others/1, the last pushed to {folder}, saw no photographs)"
+    )
+    assert pushed.find("others", folder=folder).name == "others/1"
+
+
+def test_a_variable_names_the_default(folder, shipped_models, monkeypatch):
+    push(shipped_models, "faces_small", 1)
+    monkeypatch.setenv(pushed.VARIABLE, "faces_small")
+    assert pushed.find(folder=folder).told == "faces_small/1 (int8), shipped with kfer (KFER_MODEL)"
+    assert pushed.find("others", folder=folder).name == "others/1"
+    monkeypatch.setenv(pushed.VARIABLE, "gone")
+    with pytest.raises(FileNotFoundError, match=r"no model 'gone' \(KFER_MODEL\), neither as a path"):
+        pushed.find(folder=folder)
+    monkeypatch.setenv(pushed.VARIABLE, "")
+    assert pushed.find(folder=folder).name == "others/1"
+
+
+def test_a_folder_of_photographs_does_not_hide_a_model_of_its_name(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here" / "faces").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert pushed.find("faces", folder=folder).name == "faces/10"
+
+
+def test_an_output_that_a_model_lacks_is_named(folder):
+    model = pushed.find("faces", folder=folder)
+    model.check_output("embedding")
+    with pytest.raises(ValueError, match=r"faces/10 gives no pose: its tasks are expression, identity"):
+        model.check_output("pose")
+
+
 def test_the_saved_model_lies_beside_its_tflite_files(folder):
     version = folder / "faces" / "10"
     for variant in ("float32", "int8", "saved_model"):
@@ -96,7 +158,7 @@ def test_where_there_is_no_model_the_way_to_one_is_said(tmp_path):
 
 
 def test_what_is_not_there_is_named(folder):
-    with pytest.raises(FileNotFoundError, match=r"no model 'face', .*, which has faces, others"):
+    with pytest.raises(FileNotFoundError, match=r"no model 'face', .*; there are faces, others"):
         pushed.find("face", folder=folder)
     with pytest.raises(
         FileNotFoundError, match=r"has no export 'int4'; it has float32, int8, saved_model"
