@@ -151,27 +151,17 @@ def test_the_report_is_one_page(folder: Path):
     assert not re.search(r"(src|href)=[\"']?https?:", page)
 
 
-def test_a_second_run_is_cached_and_without_tensorflow(folder: Path):
-    process = run(folder)
-    assert process.stdout.count("is cached.") == 10, process.stdout
-    assert "saved_models/synthetic/1\n" in process.stdout
-    code = "import sys; from kfer.pipeline.__main__ import main; main(sys.argv[1:])"
-    code += "; print('tensorflow' in sys.modules)"
-    loaded = subprocess.run(
+def test_a_second_run_is_cached_and_loads_nothing_heavy(folder: Path):
+    code = "import sys; from kfer.pipeline.__main__ import main; main(sys.argv[1:]); print(*sys.modules)"
+    process = subprocess.run(
         [sys.executable, "-c", code, *SMALL], cwd=folder, capture_output=True, text=True
     )
-    assert loaded.stdout.endswith("False\n")
-
-
-@pytest.mark.slow
-def test_a_cached_run_is_quick(folder: Path):
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        assert run(folder).stdout.count("is cached.") == 10
-        seconds.append(time.perf_counter() - start)
-    print(f"a cached run {min(seconds):.2f} s")
-    assert min(seconds) <= 1.5
+    said, _, loaded = process.stdout.rstrip().rpartition("\n")
+    assert said.count("is cached.") == 10, process.stdout + process.stderr
+    assert "saved_models/synthetic/1\n" in said + "\n"
+    # What makes it quick; `measure_starts.py` prints the seconds.
+    heavy = {"tensorflow", "keras", "keras_tuner", "sklearn", "scipy", "matplotlib", "cv2", "numpy"}
+    assert {name.partition(".")[0] for name in loaded.split()}.isdisjoint(heavy)
 
 
 def test_a_network_is_exported_again_in_other_files(folder: Path):
