@@ -88,7 +88,7 @@ def two_sources() -> StudySettings:
     return make_two_sources()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> StudySettings:
     """What `write_run` writes the results of."""
     base = make_settings().base
@@ -187,7 +187,7 @@ def write_history(path: Path, tasks: tuple[str, ...], name: str) -> None:
         writer.writerows(rows)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_study(settings) -> Callable[..., None]:
     """Writes a study's folder: every variant with these seeds finished."""
 

@@ -32,10 +32,17 @@ def points(value: float) -> str:
     return f"{round(100 * value, 2) + 0.0:+.2f}"
 
 
-def test_the_page_says_what_was_found(tmp_path: Path, settings, write_study):
-    write_study(tmp_path)
-    found = study.report(settings, tmp_path, "python -m kfer.study toy.py")
-    said = words(tmp_path / study.PAGE)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, settings, write_study):
+    """A study's folder with its report, and what the report says."""
+    folder = tmp_path_factory.mktemp("written")
+    write_study(folder)
+    return folder, study.report(settings, folder, "python -m kfer.study toy.py")
+
+
+def test_the_page_says_what_was_found(written):
+    folder, found = written
+    said = words(folder / study.PAGE)
     for row in found.rows:
         for interval in row.figures.values():
             assert f"{interval.value:.1%} {interval.low:.1%} to {interval.high:.1%}" in said
@@ -49,32 +56,29 @@ def test_the_page_says_what_was_found(tmp_path: Path, settings, write_study):
     assert re.search(r"tensorflow 2\.\d+\.\d+, keras 3\.", said)
 
 
-def test_the_page_marks_what_is_more_than_chance(tmp_path: Path, settings, write_study):
-    write_study(tmp_path)
-    found = study.report(settings, tmp_path, "command")
-    text = (tmp_path / study.PAGE).read_text()
+def test_the_page_marks_what_is_more_than_chance(written):
+    folder, found = written
+    text = (folder / study.PAGE).read_text()
     signs = [told.sign for row in found.rows for told in row.differences.values()]
     assert 1 in signs and -1 in signs and 0 in signs
     for sign, mark in ((1, "difference better"), (-1, "difference worse"), (0, "difference")):
         assert text.count(f'<span class="{mark}">') == signs.count(sign)
 
 
-def test_the_page_stands_alone_and_its_drawings_do_not_mix(tmp_path: Path, settings, write_study):
-    write_study(tmp_path)
-    study.report(settings, tmp_path, "command")
-    page = Page(tmp_path / study.PAGE)
+def test_the_page_stands_alone_and_its_drawings_do_not_mix(written):
+    folder, _ = written
+    page = Page(folder / study.PAGE)
     assert page.outside == []
     assert len(page.ids) == len(set(page.ids)) > 50
-    text = (tmp_path / study.PAGE).read_text()
+    text = (folder / study.PAGE).read_text()
     assert "fill: var(--blue)" in text and "stroke: var(--orange)" in text
     assert not re.search(r"(?:fill|stroke): #(?!000000|ffffff)", text)
 
 
-def test_pictures_have_content(tmp_path: Path, settings, write_study):
-    write_study(tmp_path)
-    study.report(settings, tmp_path, "command")
+def test_pictures_have_content(written):
+    folder, _ = written
     for name in ("figures", "weights"):
-        picture = cv2.imread(str(tmp_path / f"{name}.png"))
+        picture = cv2.imread(str(folder / f"{name}.png"))
         assert min(picture.shape[:2]) > 200
         assert picture.std() > 10
 

@@ -19,8 +19,14 @@ def rendered(tmp_path: Path, results: Results) -> Path:
     return path
 
 
-def test_the_page_has_every_trial_the_best_first(tmp_path: Path, results):
-    said = words(rendered(tmp_path, results))
+@pytest.fixture(scope="module")
+def whole_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of what `results` has."""
+    return rendered(tmp_path_factory.mktemp("page"), make_results())
+
+
+def test_the_page_has_every_trial_the_best_first(whole_page, results):
+    said = words(whole_page)
     table = said[said.index("The best score first") : said.index("Values and score")]
     places = [table.index(f"{trial.score:.4f}") for trial in results.scored]
     ranked = sorted(range(len(places)), key=lambda index: -results.scored[index].score)
@@ -30,8 +36,8 @@ def test_the_page_has_every_trial_the_best_first(tmp_path: Path, results):
     assert table.rindex("failed:") > max(places)
 
 
-def test_the_page_says_what_was_made_and_how(tmp_path: Path, results):
-    said = words(rendered(tmp_path, results))
+def test_the_page_says_what_was_made_and_how(whole_page):
+    said = words(whole_page)
     assert COMMAND in said and re.search(r"tensorflow 2\.\d+\.\d+, keras 3\.", said)
     assert "base.training.batch_size" in said and "How far this holds" in said
     for title in ("Values and score of each trial", "What the score hangs on", "Score over time"):
@@ -40,20 +46,20 @@ def test_the_page_says_what_was_made_and_how(tmp_path: Path, results):
     assert "Whole trainings" not in said
 
 
-def test_the_space_has_ranges_what_is_set_and_what_is_best(tmp_path: Path, results):
-    said = words(rendered(tmp_path, results))
+def test_the_space_has_ranges_what_is_set_and_what_is_best(whole_page, results):
+    said = words(whole_page)
     best = results.best.values
     assert f"{RATE} 0.0001 to 0.1 log 0.005 {best[RATE]:.4g}" in said
     assert "training.optimizer sgd, adamw, lamb choices adamw" in said
     assert f"tasks.expression.weight 0 to 1 sum to one 0.8 {best['tasks.expression.weight']:.4g}" in said
 
 
-def test_the_page_stands_alone_and_its_drawings_do_not_mix(tmp_path: Path, results):
-    found = Page(rendered(tmp_path, results))
+def test_the_page_stands_alone_and_its_drawings_do_not_mix(whole_page):
+    found = Page(whole_page)
     assert found.outside == []
     assert len(found.ids) == len(set(found.ids)) > 50
     assert set(found.references) <= set(found.ids)
-    text = (tmp_path / "tuning.html").read_text()
+    text = whole_page.read_text()
     assert "stroke: var(--orange)" in text and "stroke: var(--blue)" in text
     assert not re.search(r"(?:fill|stroke): #(?!000000|ffffff)", text)
 
