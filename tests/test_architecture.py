@@ -30,6 +30,11 @@ def test_inference_loads_no_tensorflow_before_it_is_used():
     assert loaded_by("import kfer.inference").isdisjoint(("tensorflow", "keras", "ai_edge_litert"))
 
 
+def test_the_commands_on_pictures_load_what_they_need_alone():
+    needless = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib")
+    assert loaded_by("import kfer.commands.analyze, kfer.commands.verify").isdisjoint(needless)
+
+
 def test_help_describes_every_setting():
     process = subprocess.run(
         [sys.executable, "-m", "kfer.pipeline", "--help"], capture_output=True, text=True, check=True

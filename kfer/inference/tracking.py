@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from kfer.documents.fields import BEYOND
 from kfer.inference.analyzer import Face
@@ -182,6 +181,9 @@ class Tracker:
 
     def _owners(self, faces: Sequence[Face], expected: Mapping[int, np.ndarray]) -> dict[int, int]:
         """The track of each face that has one, by the face's place in the list."""
+        # Half of the time that importing `kfer analyze` takes, which follows nobody.
+        from scipy.optimize import linear_sum_assignment
+
         numbers = list(self._tracks)
         near, alike = np.zeros((2, len(numbers), len(faces)))
         for row, number in enumerate(numbers):
