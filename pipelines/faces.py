@@ -77,5 +77,30 @@ settings = PipelineSettings(
         # dlib's eyes are at (0.318, 0.314) and (0.669, 0.314).
         face_margin=-0.051,
         face_shift=0.128,
+        license="Apache-2.0",
+        data_license="FER2013 is research data without a clear licence",
+        pretrained_on=(
+            "dlib's face recognition network (dlib_face_recognition_resnet_model_v1.dat, by Davis "
+            "King, CC0 1.0). Its author says that it learned from about 3 million faces of 7,485 "
+            "people: FaceScrub, the VGG face set, and pictures that he collected from the web, with "
+            "the people of LFW avoided. The embedding is that network's, unchanged; the branch for "
+            "expressions started from its weights"
+        ),
+        limits=(
+            "Expressions were learned and measured on FER2013: small grey pictures that were found by "
+            "searching the web for words of emotions, with many wrong labels. Identity was measured "
+            "on LFW: photographs of the news, with few women, hardly any children or old people, and "
+            "few people of many ethnicities. How well it serves groups that these sets hardly show "
+            "was not measured. It may confuse twins and relatives, and miss a person in photographs "
+            "that are many years apart."
+        ),
+        intended_use=(
+            "Research, and products that tell who consented to it which expression a face shows or "
+            "whether two pictures show one person, where somebody checks what follows from it. Not "
+            "for identifying people in public or without their knowledge, not for decisions about "
+            "work, school, credit, insurance, borders, policing or health, and not for guessing "
+            "feelings, honesty or character: an expression is not a feeling. A similarity above the "
+            "threshold is no proof of identity."
+        ),
     ),
 )

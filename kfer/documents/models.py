@@ -110,6 +110,11 @@ class ModelDescription(Document):
     training_images: dict[Name, Count] = {}
     trained_on: TrainedOn = {}
     datasets: dict[Name, str] = {}
+    license: str = ""
+    data_license: str = ""
+    pretrained_on: str = ""
+    limits: str = ""
+    intended_use: str = ""
     verification: Verification | None = None
     metrics: dict[Name, float | None] = {}
     figures: list[Figure] = []

@@ -85,26 +85,18 @@ def write_card(
             f"{threshold['false_accept_rate']:g}, where {threshold['true_accept_rate']:.1%} of genuine "
             "pairs were accepted."
         )
-    images = [
-        f"- {escaped(f'{source} ({datasets[source]})')}: {count:,} training images."
-        for source, count in sources.items()
-    ]
-    shares = knowledge.trained_on(sources, datasets)
-    limits = knowledge.warning("It", shares)
-    limits = f" {escaped(limits)}." if limits else ""
-    licence = settings.data_license or "not stated (export.data_license of the pipeline's settings)"
+    elif any(its.kind == EMBEDDING for its in tasks.values()):
+        outputs.append(
+            "\nthresholds.json beside this card, where `kfer calibrate` wrote it, says from which cosine "
+            "on two pictures count as one person, and on which pairs that was measured."
+        )
     parts = {
         f"Model card: {name}": [
             f"A network for faces of {image_size} pixels, trained, judged and exported with kfer "
             f"{kfer.__version__}{f' (commit {version})' if version else ''}.",
         ],
         "Outputs": outputs,
-        "Data": [
-            *images,
-            f"\nThe training images were {knowledge.words(shares) or 'of unknown kinds'}.{limits}",
-            f"Licence of the data: {escaped(licence)}.",
-            _CHECKERS,
-        ],
+        "Data": [*_data(settings, sources, datasets)],
         "Figures": table(("task", "figure", "value", "95 % interval", "on"), _figures(evaluation, tasks)),
         "Slices": table(
             ("task", "by", "slice", "figure", "value", "95 % interval", "images"), _slices(evaluation)
@@ -114,9 +106,28 @@ def write_card(
             "\nChanges are in points; a negative one is a loss.",
         ],
         "Intended use": [escaped(settings.intended_use) if settings.intended_use else _INTENDED],
-        "Limits": [_LIMITS],
+        "Limits": [_LIMITS, *([f"- {escaped(settings.limits)}"] if settings.limits else [])],
     }
     write_sections(path, parts)
+
+
+def _data(
+    settings: ExportSettings, sources: Mapping[str, int], datasets: Mapping[str, str]
+) -> Iterable[str]:
+    """What it learned from, and the licences."""
+    shares = knowledge.trained_on(sources, datasets)
+    limits = knowledge.warning("It", shares)
+    limits = f" {escaped(limits)}." if limits else ""
+    licence = settings.data_license or "not stated (export.data_license of the pipeline's settings)"
+    for source, count in sources.items():
+        yield f"- {escaped(f'{source} ({datasets[source]})')}: {count:,} training images."
+    yield f"\nThe training images were {knowledge.words(shares) or 'of unknown kinds'}.{limits}"
+    if settings.pretrained_on:
+        yield f"Training started from {escaped(settings.pretrained_on)}.\n"
+    yield f"Licence of the data: {escaped(licence)}."
+    if settings.license:
+        yield f"Licence of these weights: {escaped(settings.license)}."
+    yield _CHECKERS
 
 
 def figures_of(evaluation: Mapping[str, Any], tasks: Tasks) -> list[dict[str, Any]]:

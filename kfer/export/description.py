@@ -52,6 +52,7 @@ def write_model_json(
     sources: Mapping[str, int],
     datasets: Mapping[str, str],
     contents: Mapping[str, Mapping[str, Any]],
+    about: Mapping[str, str],
     clip: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what a user of the model must know, and lists the files beside it.
@@ -80,6 +81,8 @@ def write_model_json(
         parity: The `parity_report` of each export.
         sources: Training images by the name of their source.
         datasets: By the same names, the dataset's name and version.
+        about: What no figure can say, as text: "license", "data_license", "pretrained_on", "limits" and
+            "intended_use"; empty ones are left out.
         clip: Of a network of clips: the "frames" that it takes at once, and its "state_size", None where
             it has none.
         contents: Of TFLite files by name, `flatbuffer.contents`; it is told with the file.
@@ -110,6 +113,7 @@ def write_model_json(
         "training_images": dict(sources),
         "trained_on": knowledge.trained_on(sources, datasets),
         "datasets": dict(datasets),
+        **{name: text for name, text in about.items() if text},
         "verification": verification,
         "metrics": metrics,
         "figures": list(figures),

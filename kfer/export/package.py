@@ -31,6 +31,8 @@ from kfer.settings.tasks import Tasks
 _WORST_LAYERS = 5
 # What an export that LiteRT is slow in is asked of.
 _FEW_IMAGES = 500
+# Texts of the settings that model.json repeats.
+_ABOUT = ("license", "data_license", "pretrained_on", "limits", "intended_use")
 _log = logging.getLogger(__name__)
 
 
@@ -203,6 +205,7 @@ def describe(
         sources=trained_on,
         datasets=sources,
         contents=contents,
+        about={name: getattr(settings, name) for name in _ABOUT},
         clip=clip,
     )
 

@@ -44,8 +44,12 @@ class ExportSettings:
             `kfer align` cut have the margin that it was given. `kfer.inference` cuts as this says.
         face_shift: How far the middle of the training images is below that of ArcFace's 112 pixels, as a
             share of them.
-        data_license: What MODEL_CARD.md says of the licence of the training data.
-        intended_use: What it says that the model is for; empty for a general text.
+        license: What MODEL_CARD.md and model.json say of the licence of the exported weights.
+        data_license: The licence of the training data.
+        pretrained_on: Which weights the training started from, whose they are and what they learned from.
+        limits: Whom the model was trained and measured on, and where it fails; the card adds it to its
+            general text.
+        intended_use: What the model is for; empty for a general text.
     """
 
     tflite: tuple[str, ...] = ("float32", "float16", "dynamic_range", "int8")
@@ -60,7 +64,10 @@ class ExportSettings:
     max_accuracy_drop: Annotated[float, "at least 0"] = 0.01
     face_margin: Annotated[float, "in [-0.3, 2]"] = 0.0
     face_shift: Annotated[float, "in [-0.5, 0.5]"] = 0.0
+    license: str = ""
     data_license: str = ""
+    pretrained_on: str = ""
+    limits: str = ""
     intended_use: str = ""
 
     def __post_init__(self) -> None:

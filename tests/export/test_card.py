@@ -75,6 +75,15 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert "## Intended use\n\nResearch and products" in text
 
 
+def test_the_card_says_where_weights_come_from_and_whom_they_know(tmp_path: Path) -> None:
+    settings = ExportSettings(license="MIT", pretrained_on="X's network (CC0)", limits="No children.")
+    text = card(tmp_path, settings, EVALUATION | {"threshold": None})
+    assert "photographs.\nTraining started from X's network (CC0).\n\nLicence of the data: " in text
+    assert "\nLicence of these weights: MIT.\n" in text
+    assert text.endswith("are not listed.\n- No children.\n")
+    assert "thresholds.json beside this card, where `kfer calibrate` wrote it, says" in text
+
+
 def test_a_task_that_no_test_image_is_labelled_for_has_no_figures(tmp_path: Path) -> None:
     evaluation = EVALUATION | {"tasks": EVALUATION["tasks"] | {"identity": None}}
     text = card(tmp_path, ExportSettings(), evaluation)

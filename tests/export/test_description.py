@@ -32,6 +32,7 @@ def describe(path, **changes):
         "parity": {"float32": {"max_probability_difference": 1e-6}},
         "sources": {"drawn": 20},
         "datasets": {"drawn": "kfer_synthetic/1.0.0"},
+        "about": {"license": "Apache-2.0", "limits": ""},
         "contents": {"int8.tflite": {"operations": {"CONV_2D": 3}}},
     }
     write_model_json(path, **(arguments | changes))
@@ -79,6 +80,7 @@ def test_model_json_says_all_and_lists_the_files(tmp_path):
         "training_images": {"drawn": 20},
         "trained_on": {"drawn": 1.0},
         "datasets": {"drawn": "kfer_synthetic/1.0.0"},
+        "license": "Apache-2.0",
         "verification": {"threshold": 0.31, "false_accept_rate": 0.01},
         "metrics": {"expression": {"accuracy": 0.9}},
         "figures": [{"task": "expression", "figure": "accuracy", "value": 0.9, "low": 0.8, "high": 1.0}],
