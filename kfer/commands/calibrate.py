@@ -3,13 +3,15 @@
 They are written beside the model as thresholds.json; from then on verify, identify and video take the
 one of the first rate, or of another one with --false-accept-rate. PAIRS is a CSV with the columns first,
 second and same, a list in LFW's format (with --images), or a folder with a folder of pictures a person,
-of which pairs are drawn. Take other people than the model was trained on.
+of which pairs are drawn. Take other people than the model was trained on. Of several faces in a picture
+the one that is large and near the middle counts.
 """
 
 import argparse
 import contextlib
 import dataclasses
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,16 +21,18 @@ from tqdm import tqdm
 
 from kfer import documents, files, metrics, spec
 from kfer.arguments import number, whole
-from kfer.commands import YES, options, print_json, print_table
-from kfer.commands.pair_list import PicturePair, read_pairs
+from kfer.commands import YES, identification, options, print_json, print_table
+from kfer.commands.pair_list import PicturePair, read_pairs, read_people
 from kfer.console import after_the_deed
 from kfer.documents.models import CalibratedThreshold, Calibration, Interval
 from kfer.inference import images, pushed, shipped
 from kfer.inference import thresholds as thresholds_file
-from kfer.inference.analyzer import FaceAnalyzer
+from kfer.inference.analyzer import Face, FaceAnalyzer
 
 _RATES = (0.01, 0.1, 0.001)
 _FOLDS, _RESAMPLES, _BATCH = 10, 1000, 16
+# How much of a face's area its squared distance from the middle takes off, as in FaceNet and InsightFace.
+_OFF_MIDDLE = 2.0
 # So many pictures that gave no embedding are named.
 _NAMED = 5
 
@@ -58,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=whole("at least 0"), default=0, help="of the pairs and the intervals [0]"
     )
+    parser.add_argument(
+        "--identification",
+        action="store_true",
+        help="of a folder of people: also measure how often they are identified, by all of its pictures",
+    )
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     parser.add_argument("--replace", action="store_true", help="replace thresholds that are there")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -72,8 +81,13 @@ def run(parsed: argparse.Namespace) -> int:
     _check_own(parsed, analyzer.model)
     _check_new(parsed, target)
     pairs = read_pairs(parsed.pairs, parsed.images, parsed.max_pairs, parsed.seed)
-    embeddings, failures = _embeddings(analyzer, pairs, parsed.strict)
+    people = _people(parsed)
+    paths = {path for pair in pairs for path in (pair.first, pair.second)} | set(people)
+    embeddings, failures = _embeddings(analyzer, sorted(paths), parsed.strict)
     content = _measured(pairs, embeddings, parsed.false_accept_rates, parsed.seed)
+    if people:
+        told = identification.measured(embeddings, people, parsed.false_accept_rates)
+        content["identification"] = told
     content = {
         **options.told_of(analyzer.model),
         "weights": analyzer.model.fingerprint,
@@ -98,11 +112,21 @@ def run(parsed: argparse.Namespace) -> int:
     return YES
 
 
+def _people(parsed: argparse.Namespace) -> dict[Path, str]:
+    """The person of each picture that is to be identified."""
+    if not parsed.identification:
+        return {}
+    if not parsed.pairs.is_dir():
+        raise ValueError(f"--identification needs a folder of people; {parsed.pairs} is none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said already, with the pairs
+        return read_people(parsed.pairs)
+
+
 def _embeddings(
-    analyzer: FaceAnalyzer, pairs: Sequence[PicturePair], strict: bool
+    analyzer: FaceAnalyzer, paths: Sequence[Path], strict: bool
 ) -> tuple[dict[Path, np.ndarray], dict[str, str]]:
-    """The embedding of each picture's largest face, and why there is none of the others."""
-    paths = sorted({path for pair in pairs for path in (pair.first, pair.second)})
+    """The embedding of each picture's main face, and why there is none of the others."""
     found: dict[Path, np.ndarray] = {}
     failures: dict[str, str] = {}
     with tqdm(total=len(paths), unit="picture", file=sys.stderr) as progress:
@@ -114,7 +138,7 @@ def _embeddings(
                 elif strict and len(faces) > 1:
                     failures[str(path)] = f"{path} shows {len(faces)} faces; one is expected"
                 else:
-                    found[path] = analyzer.embedding_of(faces[0])
+                    found[path] = analyzer.embedding_of(_main(faces, read[path].shape))
             progress.update(len(read) + len(unread))
     return found, failures
 
@@ -125,6 +149,18 @@ def _check_own(parsed: argparse.Namespace, model: pushed.Model) -> None:
             f"{model.name} is part of the installed package: copy {model.folder} to "
             f"{pushed.FOLDER / model.name} and calibrate the copy, or only measure with --dry-run"
         )
+
+
+def _main(faces: Sequence[Face], shape: tuple[int, ...]) -> Face:
+    """The face that a picture of one person is of: large, and near the middle, as LFW's are."""
+    middle = np.array(shape[:2]) / 2
+
+    def weight(face: Face) -> float:
+        sides = face.box[2:] - face.box[:2]
+        offset = (face.box[2:] + face.box[:2]) / 2 - middle
+        return float(sides.prod() - _OFF_MIDDLE * offset @ offset)
+
+    return max(faces, key=weight)
 
 
 def _check_new(parsed: argparse.Namespace, target: Path) -> None:
@@ -152,14 +188,19 @@ def _measured(
         for side in zip(*((pair.first, pair.second) for pair in kept), strict=True)
     )
     similarities = metrics.cosine_similarity(first, second)
-    folds = metrics.folds_of(same, None, min(_FOLDS, num_genuine, num_impostor))
+    known = np.array([pair.fold for pair in kept])
+    folds = metrics.folds_of(same, known, min(_FOLDS, num_genuine, num_impostor))
+    accuracy = metrics.verification_accuracy(similarities, same, folds)
+    num_folds = len(accuracy.per_fold)
     found = metrics.thresholds_at_rates(similarities, same, rates, _RESAMPLES, seed)
     curve = metrics.roc(similarities, same)
     return {
         "num_genuine": num_genuine,
         "num_impostor": num_impostor,
         "num_left_out": len(pairs) - len(kept),
-        "accuracy": metrics.verification_accuracy(similarities, same, folds).mean,
+        "num_folds": num_folds,
+        "accuracy": accuracy.mean,
+        "accuracy_standard_error": accuracy.std / np.sqrt(num_folds),
         "auc": metrics.auc(curve),
         "equal_error_rate": metrics.equal_error_rate(curve),
         "thresholds": [dataclasses.asdict(each) for each in found],
@@ -177,10 +218,13 @@ def _print(content: Mapping[str, Any]) -> None:
     if len(content["failures"]) > _NAMED:
         print(f"kfer calibrate: and {len(content['failures']) - _NAMED} more", file=sys.stderr)
     print(
-        f"accuracy over folds {content['accuracy']:.3f}, AUC {content['auc']:.3f}, "
+        f"accuracy over {content['num_folds']} folds {content['accuracy']:.4f} "
+        f"(standard error {content['accuracy_standard_error']:.4f}), AUC {content['auc']:.3f}, "
         f"equal error rate {content['equal_error_rate']:.3f}\n"
     )
     print_thresholds(documents.validated(content, Calibration).thresholds)
+    if "identification" in content:
+        identification.print_measured(content["identification"])
 
 
 def print_thresholds(thresholds: Sequence[CalibratedThreshold]) -> None:

@@ -11,6 +11,8 @@ from kfer import listing, tables
 from kfer.listing import LeftOut
 from kfer.pairs import make_pairs
 
+_NO_FOLD = -1
+
 _COLUMNS = ("first", "second", "same")
 _ANSWERS = {"1": True, "1.0": True, "1,0": True, "true": True, "yes": True, "same": True}
 _ANSWERS |= {"0": False, "0.0": False, "0,0": False, "false": False, "no": False, "different": False}
@@ -22,11 +24,12 @@ _LAYOUT = (
 
 @dataclass(frozen=True)
 class PicturePair:
-    """Two pictures, and whether they show one person."""
+    """Two pictures, whether they show one person, and their fold (-1 where the list has none)."""
 
     first: Path
     second: Path
     same: bool
+    fold: int = _NO_FOLD
 
 
 def read_pairs(source: Path, pictures: Path | None, max_pairs: int, seed: int) -> list[PicturePair]:
@@ -101,6 +104,7 @@ def _of_list(source: Path, pictures: Path) -> list[PicturePair]:
             _with_ending(pictures / pair.filename_a),
             _with_ending(pictures / pair.filename_b),
             pair.is_same,
+            pair.fold,
         )
         for pair in lfw.read_pairs(source)
     ]
@@ -112,7 +116,13 @@ def _with_ending(path: Path) -> Path:
     return face if face.exists() and not path.exists() else path
 
 
-def _of_people(folder: Path, max_pairs: int, seed: int) -> list[PicturePair]:
+def read_people(folder: Path) -> dict[Path, str]:
+    """Returns the person of each picture in a folder with a folder of pictures a person, in order.
+
+    Raises:
+        FileNotFoundError: There is no picture in the folders of people.
+        ValueError: A picture lies in no person's folder, or deeper.
+    """
     left_out = LeftOut()
     names = list(listing.pictures(folder, left_out))
     said = f"left out of {folder}: {left_out}" if left_out.count else ""
@@ -123,15 +133,19 @@ def _of_people(folder: Path, max_pairs: int, seed: int) -> list[PicturePair]:
         raise ValueError(f"{folder} has {names[0]}, which lies in no person's folder. {_LAYOUT}")
     if said:
         warnings.warn(said, stacklevel=1)
-    paths = [folder / name for name in names]
-    person_of = [listing.composed(path.parent.name) for path in paths]
-    people = {name: number for number, name in enumerate(sorted(set(person_of)))}
-    for one, other in listing.alike(people):
+    person_of = {folder / name: listing.composed(Path(name).parent.name) for name in names}
+    for one, other in listing.alike(sorted(set(person_of.values()))):
         warnings.warn(
             f"{folder} has the people {one!r} and {other!r}: rename one of them if both are the same",
             stacklevel=1,
         )
-    identities = np.array([people[person] for person in person_of])
+    return person_of
+
+
+def _of_people(folder: Path, max_pairs: int, seed: int) -> list[PicturePair]:
+    person_of = read_people(folder)
+    paths = list(person_of)
+    _, identities = np.unique(list(person_of.values()), return_inverse=True)
     return [
         PicturePair(paths[a], paths[b], bool(same))
         for a, b, same in zip(*make_pairs(identities, max_pairs, seed), strict=True)

@@ -24,6 +24,9 @@ from kfer.metrics.generated import kernel_distance as kernel_distance
 from kfer.metrics.generated import nearest as nearest
 from kfer.metrics.generated import spread as spread
 from kfer.metrics.generated import variety as variety
+from kfer.metrics.identification import OpenSet as OpenSet
+from kfer.metrics.identification import closest as closest
+from kfer.metrics.identification import open_set as open_set
 from kfer.metrics.identification import rank1 as rank1
 from kfer.metrics.intervals import accept_intervals as accept_intervals
 from kfer.metrics.intervals import class_figures as class_figures
