@@ -1,6 +1,6 @@
 """Your own faces: expressions of your own from a network that knows faces, in minutes on two cores.
 
-Command: kfer align PHOTOS FACES --margin -0.051 --shift 0.128 --size 150
+Command: kfer align PHOTOS FACES --margin -0.05 --shift 0.132 --size 150
     python -m kfer.pipeline pipelines/own_faces.py --data.sources.0.arguments "{'path': 'FACES', ...}"
 Data: FACES/labels.csv has the columns filename, split (train, validation, test), expression and
     identity; an empty field is a missing label. A few hundred faces will do: docs/fine_tuning.md.
@@ -61,5 +61,5 @@ settings = PipelineSettings(
     ),
     tuning=TuningSettings(trials=0),
     # As kfer align was told to cut them.
-    export=ExportSettings(face_margin=-0.051, face_shift=0.128),
+    export=ExportSettings(face_margin=-0.05, face_shift=0.132),
 )

@@ -54,7 +54,7 @@ def faces(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             target = folder / "photos" / path.parent.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path)
-    crop = ("--margin=-0.051", "--shift=0.128", "--size=150", "--smallest-face=30")
+    crop = ("--margin=-0.05", "--shift=0.132", "--size=150", "--smallest-face=30")
     run(folder, "kfer", "align", "photos", "faces", *crop)
     return folder / "faces"
 
