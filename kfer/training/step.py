@@ -157,6 +157,7 @@ class Step:
     def _part(self, images: Inputs, labels: Labels, divisors: list[tf.Tensor]) -> list[tf.Tensor]:
         """What a part of a batch adds to the sums that a step is made from: counts, then gradients."""
         per_task = self._weighting.needs_task_gradients
+        answers = self._teachers_answers(images)
         with tf.GradientTape(persistent=per_task) as tape:
             outputs = self._network(images, training=True)
             parts = {}
@@ -168,7 +169,8 @@ class Step:
                 total, _ = objective.loss(*compared)
                 parts[task] = tf.math.divide_no_nan(total, divisor)
                 if objective.teaching is not None:
-                    taught = self._taught(objective.teaching, images, outputs)
+                    said = [answers[id(teacher)] for teacher in objective.teaching.teachers]
+                    taught = self._taught(objective.teaching, said, outputs)
                     parts[task] += objective.teaching.weight * (taught - parts[task])
             if not per_task:
                 means = all_sum([tf.stop_gradient(part) * self._accumulation for part in parts.values()])
@@ -188,12 +190,16 @@ class Step:
         found = [tf.convert_to_tensor(one) for row in gradients for one in row if one is not None]
         return [*([] if per_task else [loss]), *parts.values(), *counts, *found]
 
-    def _taught(self, teaching: Teaching, images: Inputs, outputs: Labels) -> tf.Tensor:
-        answers = [
-            tf.stop_gradient(teacher(images, training=False)[teaching.output])
-            for teacher in teaching.teachers
-        ]
-        total, _ = teaching.loss(outputs[teaching.output], answers)
+    def _teachers_answers(self, images: Inputs) -> dict[int, Labels]:
+        """What each teacher says; one that teaches several tasks is asked once."""
+        teachings = [each.teaching for each in self._objectives.values() if each.teaching is not None]
+        teachers = {id(teacher): teacher for each in teachings for teacher in each.teachers}
+        return {number: teacher(images, training=False) for number, teacher in teachers.items()}
+
+    def _taught(self, teaching: Teaching, answers: list[Labels], outputs: Labels) -> tf.Tensor:
+        total, _ = teaching.loss(
+            outputs[teaching.output], [tf.stop_gradient(answer[teaching.output]) for answer in answers]
+        )
         return total / self._batch_size
 
     def _apply(self, sums: list[tf.Tensor], divisors: list[tf.Tensor]) -> tf.Tensor:
