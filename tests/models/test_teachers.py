@@ -3,6 +3,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kfer import models
 from kfer.settings import ModelSettings, TaskSettings
@@ -11,11 +12,11 @@ IMAGES = np.zeros((2, 8, 8, 1), np.uint8)
 
 
 def network(
-    seed: int = 0, channels: int = 1, embedding_size: int = 5, classes: str = "abc"
+    seed: int = 0, channels: int = 1, embedding_size: int = 5, classes: str = "abc", size: int = 8
 ) -> keras.Model:
     settings = ModelSettings(backbone_arguments={"widths": [4]}, embedding_size=embedding_size)
     tasks = {"expression": TaskSettings(names=tuple(classes)), "identity": TaskSettings("embedding")}
-    return models.build(settings, 8, channels, tasks, 4, seed)
+    return models.build(settings, size, channels, tasks, 4, seed)
 
 
 def saved(folder: Path, name: str = "teacher.keras", **arguments: int | str) -> str:
@@ -59,6 +60,16 @@ def test_tasks_without_teachers_or_weight_have_none(tmp_path: Path) -> None:
         "identity": TaskSettings("embedding", weight=0.0, teachers=(missing,)),
     }
     assert models.teachers(network(), own) == {}
+
+
+def test_a_teacher_of_another_size_sees_resized_images(tmp_path: Path) -> None:
+    (teacher,) = models.teachers(network(), tasks((saved(tmp_path, size=12, seed=1),)))["expression"]
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)).astype(np.float32)
+    resized = tf.image.resize(images, (12, 12))
+    expected = network(size=12, seed=1)(resized)
+    for output in ("expression", "embedding"):
+        np.testing.assert_allclose(teacher(images, training=False)[output], expected[output], atol=1e-5)
+    assert not teacher.trainable_variables
 
 
 @pytest.mark.parametrize(
