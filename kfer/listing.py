@@ -104,13 +104,15 @@ class _Omitted:
 class LeftOut:
     """What a listing left out: counts by reason, and names."""
 
-    def __init__(self, keep: int | None = _NUM_TOLD) -> None:
+    def __init__(self, keep: int | None = _NUM_TOLD, passed: Collection[Reason] = ()) -> None:
         """Starts with nothing.
 
         Args:
             keep: How many names of each reason are kept; None for all.
+            passed: Reasons that are nothing to tell of.
         """
         self._keep = keep
+        self._passed = passed
         self._omitted: dict[tuple[Reason, str], _Omitted] = {}
 
     def add(self, reason: Reason, name: str, ending: str = "") -> None:
@@ -121,6 +123,8 @@ class LeftOut:
             name: Its path, in any form; it is kept in one that can be printed.
             ending: The ending of its name, where that is the reason.
         """
+        if reason in self._passed:
+            return
         key = reason, ending
         if key not in self._omitted and len(self._omitted) >= _MOST_REASONS:
             key = reason, ""

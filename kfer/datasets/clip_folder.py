@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,12 +10,11 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import listing, spec, tables
-from kfer.datasets import archives, clips, label_table, layout, naming
+from kfer.datasets import archives, clips, label_table, layout, left_out, naming
 from kfer.fingerprints import Read, read
 from kfer.listing import LeftOut, Reason
 from kfer.media import frames
 
-_log = logging.getLogger(__name__)
 _TASKS = (spec.EXPRESSION, spec.IDENTITY)
 _LABELS = (*_TASKS, spec.FRAME_EXPRESSION)
 _LAYOUT = (
@@ -116,8 +114,8 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if not self._path.is_dir():
             raise FileNotFoundError(f"{self._path} is not there, or no folder. {_LAYOUT}")
-        left_out = LeftOut()
-        files = archives.list_files(self._path, _LAYOUT, left_out)
+        omitted = LeftOut()
+        files = archives.list_files(self._path, _LAYOUT, omitted)
         if self._labels:
             recordings, table = _recordings(files), self._path / self._labels
             columns = (*_LABELS, spec.SOUND)
@@ -132,12 +130,10 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
             )
             for name in recordings:
                 if name not in rows:
-                    left_out.add(Reason.UNLISTED, name)
+                    omitted.add(Reason.UNLISTED, name)
         else:
-            rows = self._folder_rows(files, left_out)
-        left_out.log(_log, self._path)
-        # Kept with the prepared dataset, for the report.
-        self.info.metadata[listing.LEFT_OUT] = left_out.content()
+            rows = self._folder_rows(files, omitted)
+        left_out.keep(self.info, omitted, self._path)
         if spec.IDENTITY in self.info.features:
             people = {row[spec.IDENTITY] for row in rows.values() if row[spec.IDENTITY]}
             listing.warn_of_alike(sorted(people), "people", self._path)
@@ -153,7 +149,7 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, takes: list[clips.Take]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from clips.examples(takes, self._settings, self._expressions, _LAYOUT)
 
-    def _folder_rows(self, files: Sequence[str], left_out: LeftOut) -> dict[str, dict[str, str]]:
+    def _folder_rows(self, files: Sequence[str], omitted: LeftOut) -> dict[str, dict[str, str]]:
         recordings = [
             name
             for name in _recordings(files)
@@ -164,7 +160,7 @@ class KferClipFolder(tfds.core.GeneratorBasedBuilder):
         for name in files:
             is_frame = frames.is_picture(name) and PurePosixPath(name).parent.as_posix() in known
             if not (name in known or name.lower().endswith(".wav") or is_frame):
-                left_out.add(Reason.NO_RECORDING, name)
+                omitted.add(Reason.NO_RECORDING, name)
         rows = {}
         for name, (split, label) in layout.splits_and_labels(recordings, self._path, _LAYOUT).items():
             if self._task == spec.EXPRESSION:

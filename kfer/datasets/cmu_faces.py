@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives, naming, pgm
+from kfer.datasets import archives, left_out, naming, pgm
 from kfer.fingerprints import Read, read
 
 _ADVICE = (
@@ -46,11 +46,12 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
     def reads(self, download_dir: Path) -> list[Read]:
         """Returns what is read or looked for; see `kfer.datasets.preparation`."""
         folder = archives.dataset_folder(download_dir, self.FOLDER)
-        return [read(folder / name, (".pgm",)) for name in _SOURCES]
+        return [read(folder / name, (".pgm",), tells=True) for name in _SOURCES]
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Grey 128 x 120 portraits with joint labels of identity and expression.",
             features=tfds.features.FeaturesDict(
                 {
@@ -73,9 +74,8 @@ class KferCmuFaces(tfds.core.GeneratorBasedBuilder):
         source = archives.find(folder, _SOURCES, _ADVICE)
         labels = {
             name: _labels(name, source)
-            for name in archives.list_files(source, _ADVICE)
-            if name.lower().endswith(".pgm")
-            and PurePosixPath(name).stem.split("_")[-1] not in _REDUCED_SIZES
+            for name in left_out.files(self.info, source, _ADVICE, (".pgm",))
+            if PurePosixPath(name).stem.split("_")[-1] not in _REDUCED_SIZES
         }
         if not labels:
             raise ValueError(f"{source} holds no PGM images. {_ADVICE}")

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives, clips, naming
+from kfer.datasets import archives, clips, left_out, naming
 from kfer.fingerprints import Read, read
 from kfer.media.frames import VIDEO_SUFFIXES
 
@@ -61,7 +61,9 @@ class KferCremaD(clips.RecordedClips):
         folder = archives.dataset_folder(download_dir, self.FOLDER)
         wanted = {"VideoFlash": VIDEO_SUFFIXES, "AudioWAV": (".wav",)}
         return [
-            read(folder / name, endings) for kind, endings in wanted.items() for name in _variants(kind)
+            read(folder / name, endings, tells=True)
+            for kind, endings in wanted.items()
+            for name in _variants(kind)
         ]
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -71,6 +73,7 @@ class KferCremaD(clips.RecordedClips):
         }
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Twelve sentences said by 91 actors in six expressions.",
             features=tfds.features.FeaturesDict(clips.features(self._expressions) | own),
             homepage="https://github.com/CheyneyComputerScience/CREMA-D",
@@ -80,10 +83,14 @@ class KferCremaD(clips.RecordedClips):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = archives.dataset_folder(dl_manager.manual_dir, self.FOLDER)
-        videos = _files(archives.find(folder, _variants("VideoFlash"), _ADVICE), VIDEO_SUFFIXES)
+        videos = _files(
+            self.info, archives.find(folder, _variants("VideoFlash"), _ADVICE), VIDEO_SUFFIXES
+        )
         has_sound = any((folder / name).exists() for name in _variants("AudioWAV"))
         sounds = (
-            _files(archives.find(folder, _variants("AudioWAV"), _ADVICE), (".wav",)) if has_sound else {}
+            _files(self.info, archives.find(folder, _variants("AudioWAV"), _ADVICE), (".wav",))
+            if has_sound
+            else {}
         )
         takes = [
             clips.Take(place.basename, place, sounds.get(fields), _labels(fields))
@@ -98,13 +105,11 @@ def _variants(name: str) -> list[str]:
     return [f"{clone}{name}{ending}" for clone in _CLONES for ending in ("", ".zip")]
 
 
-def _files(source: Path, suffixes: tuple[str, ...]) -> dict[tuple[str, ...], clips.Place]:
+def _files(
+    info: tfds.core.DatasetInfo, source: Path, suffixes: tuple[str, ...]
+) -> dict[tuple[str, ...], clips.Place]:
     """The files by actor, sentence, emotion and level."""
-    places = [
-        clips.Place(source, name)
-        for name in archives.list_files(source, _ADVICE)
-        if name.lower().endswith(suffixes)
-    ]
+    places = [clips.Place(source, name) for name in left_out.files(info, source, _ADVICE, suffixes)]
     if not places:
         raise ValueError(f"{source} has no file *{' or *'.join(suffixes)}. {_ADVICE}")
     stems = {place: PurePosixPath(place.name).stem for place in places}

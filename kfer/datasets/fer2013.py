@@ -1,6 +1,6 @@
 """FER2013: 35,887 grey faces of 48 x 48 pixels with one of seven expressions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from kfer import spec, tables
-from kfer.datasets import archives, naming
+from kfer.datasets import archives, left_out, naming
 from kfer.fingerprints import Read, read
 from kfer.listing import PICTURES, check_depth
 
@@ -99,6 +99,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
             )
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Grey 48 x 48 faces from a web search, labelled with seven expressions.",
             features=tfds.features.FeaturesDict(features),
             homepage="https://www.kaggle.com/datasets/msambare/fer2013",
@@ -115,7 +116,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
         label_of = self._labels(Path(dl_manager.manual_dir), is_csv)
         read = _read_csv if is_csv else _read_images
         if not is_csv:
-            _check_names(source)
+            _check_names(left_out.files(self.info, source, _ADVICE), source)
         return {
             split: self._generate_examples(read(source, usage), usage, label_of)
             for usage, split in _SPLITS.items()
@@ -146,8 +147,7 @@ class KferFer2013(tfds.core.GeneratorBasedBuilder):
         return lambda filename, _: _distribution_labels(votes, filename, size)
 
 
-def _check_names(source: Path) -> None:
-    names = [name for name in archives.list_files(source, _ADVICE) if archives.is_image(name)]
+def _check_names(names: Sequence[str], source: Path) -> None:
     if not names:
         raise ValueError(f"{source} holds no images. {_ADVICE}")
     for name in names:

@@ -1,7 +1,6 @@
 """A user's own images: in a folder a label, or listed in a CSV with a column a task."""
 
 import hashlib
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import listing, spec
-from kfer.datasets import archives, label_table, layout, naming
+from kfer.datasets import archives, label_table, layout, left_out, naming
 from kfer.fingerprints import Read, read
 from kfer.listing import LeftOut, Reason
 
-_log = logging.getLogger(__name__)
 _TASKS = (spec.EXPRESSION, spec.IDENTITY)
 _LAYOUT = (
     "An image folder is laid out as <path>/<split>/<label>/<image>, with splits "
@@ -98,12 +96,10 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         if not self._path.exists():
             raise FileNotFoundError(f"{self._path} is not there. {_LAYOUT}")
-        left_out = LeftOut(keep=None)
-        images = archives.list_images(self._path, _LAYOUT, left_out, self._labels)
-        rows = self._csv_rows(images, left_out) if self._labels else self._folder_rows(images)
-        left_out.log(_log, self._path)
-        # Kept with the prepared dataset, for the report.
-        self.info.metadata[listing.LEFT_OUT] = left_out.content()
+        omitted = LeftOut(keep=None)
+        images = archives.list_images(self._path, _LAYOUT, omitted, self._labels)
+        rows = self._csv_rows(images, omitted) if self._labels else self._folder_rows(images)
+        left_out.keep(self.info, omitted, self._path)
         if not rows:
             raise ValueError(f"{self._path} holds no images that can be read. {_LAYOUT}")
         if spec.IDENTITY in self.info.features:
@@ -136,13 +132,13 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             rows[name] = {"split": split, self._task: label}
         return rows
 
-    def _csv_rows(self, images: Sequence[str], left_out: LeftOut) -> dict[str, dict[str, str]]:
+    def _csv_rows(self, images: Sequence[str], omitted: LeftOut) -> dict[str, dict[str, str]]:
         table = self._path / self._labels
         # What a row names and cannot be read is left out with the others.
-        unread = (name for name, reason, _ in left_out.named() if reason != Reason.HIDDEN)
+        unread = (name for name, reason, _ in omitted.named() if reason != Reason.HIDDEN)
         files = [*images, *unread]
         rows = label_table.read(table, files, self._path, _TASKS, self._expressions, "image", _LAYOUT)
         for name in images:
             if name not in rows:
-                left_out.add(Reason.UNLISTED, name)
+                omitted.add(Reason.UNLISTED, name)
         return {name: rows[name] for name in images if name in rows}

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from kfer import spec, tables
-from kfer.datasets import archives, naming
+from kfer.datasets import archives, left_out, naming
 from kfer.fingerprints import Read, read
 from kfer.listing import PICTURES, check_depth, composed
 
@@ -79,7 +79,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
         """Returns what is read or looked for; see `kfer.datasets.preparation`."""
         folder = archives.dataset_folder(download_dir, self.FOLDER)
         names = [*_SOURCE_NAMES, *_PAIRS_FILES.values(), _LEGEND]
-        return [read(folder / name, PICTURES) for name in names]
+        return [read(folder / name, PICTURES, tells=True) for name in names]
 
     def _info(self) -> tfds.core.DatasetInfo:
         image = tfds.features.Image(shape=(None, None, 3))
@@ -102,6 +102,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
             }
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Press photographs of faces, 250 x 250 pixels, the face in the middle.",
             features=tfds.features.FeaturesDict(features),
             homepage="http://vis-www.cs.umass.edu/lfw/",
@@ -119,6 +120,7 @@ class KferLfw(tfds.core.GeneratorBasedBuilder):
             if is_pairs or split == "view1_test"
         }
         pairs = {split: read_pairs(path) for split, path in lists.items()}
+        left_out.files(self.info, source, _ADVICE)
         images = _read_images(source)
         if is_pairs:
             return {split: self._generate_pairs(images, pairs[split], lists[split]) for split in pairs}

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives, pgm
+from kfer.datasets import archives, left_out, pgm
 from kfer.fingerprints import Read, read
 
 _ADVICE = (
@@ -35,6 +35,7 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Grey 92 x 112 portraits of 40 people, taken from 1992 to 1994.",
             features=tfds.features.FeaturesDict(
                 {
@@ -54,7 +55,7 @@ class KferOrl(tfds.core.GeneratorBasedBuilder):
         source = archives.find(folder, (_ARCHIVE, "s1"), _ADVICE)
         if source.name == "s1":
             source = folder
-        names = list(filter(_is_pgm, archives.list_files(source, _ADVICE)))
+        names = left_out.files(self.info, source, _ADVICE, (".pgm",))
         for name in names:
             if not re.search(r"(^|/)s\d+/\d+\.pgm$", name, re.ASCII | re.IGNORECASE):
                 raise ValueError(f"{source} has {name}; expected s<person>/<number>.pgm. {_ADVICE}")

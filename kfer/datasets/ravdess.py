@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives, clips, naming
+from kfer.datasets import archives, clips, left_out, naming
 from kfer.fingerprints import Read, read
 from kfer.media.frames import is_video
 
@@ -73,6 +73,7 @@ class KferRavdess(clips.RecordedClips):
         }
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Two sentences said and sung by 24 actors in eight expressions.",
             features=tfds.features.FeaturesDict(clips.features(self._expressions) | own),
             homepage="https://zenodo.org/records/1188976",
@@ -90,7 +91,7 @@ class KferRavdess(clips.RecordedClips):
     def _takes(self, folder: Path) -> list[clips.Take]:
         videos: dict[str, tuple[str, clips.Place]] = {}
         sounds: dict[str, clips.Place] = {}
-        for place in _places(folder):
+        for place in _places(folder, self.info):
             fields = _FIELDS.fullmatch(place.basename)
             assert fields
             modality, performance = fields[1], fields[2]
@@ -123,7 +124,7 @@ def _split_of(actor: str) -> str:
     return spec.VALIDATION if actor <= _LAST_VALIDATION else spec.TEST
 
 
-def _places(folder: Path) -> list[clips.Place]:
+def _places(folder: Path, info: tfds.core.DatasetInfo) -> list[clips.Place]:
     """All videos and sounds, in unpacked folders before those in archives."""
     sources = [
         path
@@ -135,8 +136,7 @@ def _places(folder: Path) -> list[clips.Place]:
     places = [
         clips.Place(source, name)
         for source in sorted(sources, key=Path.is_file)
-        for name in archives.list_files(source, _ADVICE)
-        if name.lower().endswith(_ENDINGS)
+        for name in left_out.files(info, source, _ADVICE, _ENDINGS)
     ]
     naming.check_form((place.basename for place in places), _FIELDS, _FORM, folder, _ADVICE)
     return places

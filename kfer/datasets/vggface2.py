@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from kfer import spec
-from kfer.datasets import archives
+from kfer.datasets import archives, left_out
 from kfer.fingerprints import Read, read
 from kfer.listing import PICTURES, check_depth, composed
 
@@ -39,11 +39,12 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
         folder = archives.dataset_folder(download_dir, self.FOLDER)
         splits = (spec.TRAIN, spec.TEST)
         names = [name for split in splits for name in (*_source_names(split), *_box_names(split))]
-        return [read(folder / name, PICTURES) for name in names]
+        return [read(folder / name, PICTURES, tells=True) for name in names]
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
+            metadata=tfds.core.MetadataDict(),
             description="Photographs from a web search, with large variation of pose and age.",
             features=tfds.features.FeaturesDict(
                 {
@@ -67,7 +68,7 @@ class KferVggface2(tfds.core.GeneratorBasedBuilder):
         }
         people: set[str] = set()
         for source in sources.values():
-            names = list(filter(archives.is_image, archives.list_files(source, _ADVICE)))
+            names = left_out.files(self.info, source, _ADVICE)
             check_depth(names, source, _ADVICE)
             split_people = {_person(name, source) for name in names}
             if not split_people:

@@ -8,6 +8,7 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -243,6 +244,38 @@ def test_a_change_of_the_source_is_seen_and_told(case, tmp_path, caplog, generat
     assert [path.parent.parent for path in (tmp_path / "prepared").rglob("dataset_info.json")] == [
         Path(changed.data_dir).parent
     ]
+
+
+def add_unread(data: Path) -> None:
+    """Puts a picture of a format that is not read into each archive, and beside each other picture."""
+    for archive in (*data.rglob("*.zip"), *data.rglob("*.tar.gz"), *data.rglob("*.tgz")):
+        folder = archive.with_name("unpacked")
+        shutil.unpack_archive(archive, folder)
+        write(next(each for each in folder.rglob("*") if each.is_file()).with_name("0.avif"))
+        if archive.suffix == ".zip":
+            pack(folder, archive)
+        else:
+            with tarfile.open(archive, "w:gz") as packed:
+                packed.add(folder, "")
+        shutil.rmtree(folder)
+    for name in (".jpg", ".pgm", ".mp4", ".flv"):
+        for file in data.rglob(f"*{name}"):
+            write(file.with_name("0.avif"))
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if not case.name.endswith("_folder")], ids=lambda case: case.name
+)
+def test_what_a_published_dataset_leaves_out_is_kept_for_the_report(case, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    case.make(data)
+    add_unread(data)
+    builder = case.prepare(data, tmp_path / "prepared")
+    builder = tfds.builder_from_directory(builder.data_dir)
+    told = builder.info.metadata["left_out"]
+    assert {row["reason"] for row in told} == {".avif, a format that is not read"}, told
+    assert all(name.endswith("0.avif") for row in told for name in row["names"])
 
 
 def test_every_builder_is_tried():
