@@ -120,6 +120,21 @@ def test_a_large_file_is_mapped_and_says_the_same(path, monkeypatch):
     assert Gallery.load(path).identify(np.ones(SIZE)) == expected
 
 
+@pytest.mark.parametrize("largest_read", [0, 2**28])
+def test_a_graph_is_never_mapped(path, monkeypatch, largest_read):
+    found = file_module.read(path)
+    graph = memoryview(bytes(range(256)))
+    file_module.write(path, dataclasses.replace(found, graph=graph))
+    monkeypatch.setattr(file_module, "_LARGEST_READ", largest_read)
+    read = file_module.read(path).graph
+    content = path.read_bytes()
+    with path.open("r+b") as file:  # another process writes into the file
+        file.seek(content.index(graph))
+        file.write(bytes(256))
+    assert read == graph
+    assert np.frombuffer(read, np.uint8).ctypes.data % 64 == 0
+
+
 def test_what_others_cut_short_later_was_read_already(path):
     gallery = Gallery.load(path)
     expected = gallery.identify(np.ones(SIZE))

@@ -1,4 +1,4 @@
-"""A gallery's file: read by mapping it, written beside and then put in place.
+"""A gallery's file: read, or mapped where it is large, written beside and then put in place.
 
 All numbers are little-endian. These parts follow one another; each starts at a multiple of 64 bytes,
 and the gaps between them are zero:
@@ -56,7 +56,7 @@ class GalleryError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What stands in a file; what was read is a read-only view of the mapped file.
+    """What stands in a file; arrays that were read are read-only, and mapped where the file is large.
 
     Attributes:
         model: The fingerprint of the model.
@@ -64,7 +64,7 @@ class Contents:
         owners: The number of each template's person, int32 `[num_templates]`.
         embeddings: The templates, of length 1, float32 `[num_templates, embedding_size]`.
         rows: The template of each key of the graph, int32 `[num_keys]`; -1 where it was removed.
-        graph: usearch's graph; empty where there is none.
+        graph: usearch's graph, never mapped; empty where there is none.
     """
 
     model: str
@@ -134,7 +134,7 @@ def write(path: Path, contents: Contents) -> None:
 
 
 def read(path: Path) -> Contents:
-    """Reads a file, or maps a large one, and checks every byte of it.
+    """Reads a file, or maps a large one except its graph, and checks every byte of it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -166,6 +166,9 @@ def read(path: Path) -> Contents:
     embeddings = embeddings.reshape(-1, embedding_size)
     rows = np.frombuffer(content, "<i4", num_keys, rows_at)
     graph = content[graph_at : graph_at + graph_bytes]
+    if len(content) > _LARGEST_READ:
+        # usearch follows every number in it, and whoever writes into a mapped file changes them later.
+        graph = _copied(graph)
     try:
         metadata = parse_json(bytes(content[metadata_at : metadata_at + num_bytes]))
         model, names = metadata["model"], metadata["names"]
@@ -197,6 +200,15 @@ def _content(path: Path) -> memoryview:
         if file.readinto(content) < size:
             _damaged(path, "it was cut while it was read")
         return memoryview(content).toreadonly()
+
+
+def _copied(part: memoryview) -> memoryview:
+    """A part of a file in memory of its own, which begins at a multiple of 64 bytes."""
+    if not part:
+        return part
+    copy = mmap.mmap(-1, len(part))
+    copy.write(part)
+    return memoryview(copy).toreadonly()
 
 
 def _check_names(model: object, names: object) -> None:
