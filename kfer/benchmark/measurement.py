@@ -92,6 +92,7 @@ def measure(files: Sequence[Path | str], settings: BenchmarkSettings) -> list[Me
 
     Raises:
         FileNotFoundError: There is no such file.
+        DamagedError: A file is not the one that the `model.json` beside it describes.
         ValueError: No file was given, or one is no model that its runtime can load.
     """
     if not files:
@@ -109,6 +110,8 @@ def measure(files: Sequence[Path | str], settings: BenchmarkSettings) -> list[Me
             needed = f"needs {kind.package}, which is not installed; install it by pip install"
             fail(index, f"{needed} {kind.package}")
             continue
+        if kind in (kinds.TFLITE, kinds.SAVED_MODEL):
+            _check_described(path)
         _log.info("trying %s", path.name)
         reply = _in_process(path, settings.threads[0], settings, 0.0)
         if reply.get("stage") == "load":
@@ -137,6 +140,20 @@ def measure(files: Sequence[Path | str], settings: BenchmarkSettings) -> list[Me
         )
         for index, threads in pairs
     ]
+
+
+def _check_described(export: Path) -> None:
+    """Compares an export with the digests in the `model.json` beside it, where one lies there."""
+    # pydantic takes longer to import than the rest of this module.
+    from kfer import documents
+    from kfer.documents import digests
+    from kfer.documents.models import ModelDescription
+
+    advice = "push the model again, or restore its folder from a copy"
+    description = (export if export.is_dir() else export.parent) / "model.json"
+    if description.is_file():
+        files = documents.read(description, ModelDescription, advice).files
+        digests.check(export, files, description.name, advice)
 
 
 def _in_process(path: Path, threads: int, settings: BenchmarkSettings, seconds: float) -> dict[str, Any]:

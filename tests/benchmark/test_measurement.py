@@ -1,3 +1,5 @@
+import hashlib
+import json
 import logging
 import os
 import signal
@@ -6,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kfer.benchmark import BenchmarkSettings, kinds, measure, measurement
+from kfer.files import DamagedError
 
 BRIEF = BenchmarkSettings(threads=(1,), rounds=2, seconds=0.01, batch=(4,))
 
@@ -93,6 +96,20 @@ def test_a_damaged_file_is_refused_before_anything_is_measured(tflite, tmp_path,
     ):
         measure([tflite, damaged], BRIEF)
     assert not any(line.startswith("round") for line in caplog.messages)
+
+
+def test_a_file_that_is_not_the_described_one_is_never_loaded(tflite, tmp_path, monkeypatch):
+    copy = tmp_path / "float32.tflite"
+    content = bytearray(tflite.read_bytes())
+    facts = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    output = {"kind": "classes", "names": ["calm", "glad"]}
+    described = {"name": "a", "weights": "b", "tasks": {"expression": output}}
+    (tmp_path / "model.json").write_text(json.dumps({**described, "files": {copy.name: facts}}))
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    monkeypatch.setattr(measurement, "_in_process", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(DamagedError, match=r"float32\.tflite is damaged, or of another model"):
+        measure([copy], BRIEF)
 
 
 @pytest.mark.slow
