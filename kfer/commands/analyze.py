@@ -5,16 +5,18 @@ whose names do not end as those of pictures that are read are left out, and name
 """
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from kfer import listing, spec
 from kfer.commands import ERROR, YES, options, print_json, print_table
+from kfer.console import after_the_deed
 from kfer.inference import images
-from kfer.inference.analyzer import Face
+from kfer.inference.analyzer import Face, FaceAnalyzer
 from kfer.inference.drawing import annotation, draw, save
 from kfer.listing import LeftOut
 
@@ -65,6 +67,17 @@ def run(parsed: argparse.Namespace) -> int:
                     picture = draw(read[path], [annotation(face) for face in faces])
                     save(picture, drawn[path])
             progress.update(len(read) + len(unread))
+    with after_the_deed() if drawn else contextlib.nullcontext():
+        _tell(parsed, analyzer, results, failures)
+    return ERROR if failures else YES
+
+
+def _tell(
+    parsed: argparse.Namespace,
+    analyzer: FaceAnalyzer,
+    results: Sequence[tuple[Path, list[Face]]],
+    failures: Mapping[Path, str],
+) -> None:
     if parsed.json:
         pictures = [
             {"image": str(path), "faces": [_described(face, parsed) for face in faces]}
@@ -77,7 +90,6 @@ def run(parsed: argparse.Namespace) -> int:
         _print(results)
     for reason in failures.values():
         print(f"kfer analyze: {reason}", file=sys.stderr)
-    return ERROR if failures else YES
 
 
 def _pictures(given: Sequence[Path]) -> Iterator[Path]:

@@ -6,6 +6,7 @@ person feels. The exit code is 0 where somebody is seen, 1 where nobody is, else
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from kfer import files
 from kfer.arguments import number
 from kfer.commands import NO, YES, counted, print_json, print_table
 from kfer.commands.video import left_out_words, shares_words
-from kfer.console import printable
+from kfer.console import after_the_deed, printable
 from kfer.inference import episodes, observations, timeline
 from kfer.inference.episodes import Affect, Episode, Expressed, OverRecordings
+from kfer.inference.observations import Recording
 
 _DECIMALS = 4
 # So many episodes of a person are printed; an hour can have thousands.
@@ -88,15 +90,25 @@ def run(parsed: argparse.Namespace) -> int:
     # Of one person after the other.
     told = [each for of_person in people.values() for each in of_person]
     over = [episodes.over_recordings(of_person) for of_person in people.values()] if several else []
-    # Where there is nothing but glimpses, they are told.
-    clear = [each for each in told if not each.is_glimpse] or told
     if parsed.csv is not None and told:
         of_all = [{"recording": "all", **_content_over(whole)} for whole in over]
         files.write_csv(parsed.csv, map(_flat, [*map(_content, told), *of_all]))
     if parsed.episodes is not None and told:
         files.write_csv(parsed.episodes, [row for each in told for row in _episode_rows(each)])
     if parsed.draw is not None and told:
-        timeline.save(parsed.draw, clear)
+        timeline.save(parsed.draw, _clear(told))
+    written = told and (parsed.csv or parsed.episodes or parsed.draw)
+    with after_the_deed() if written else contextlib.nullcontext():
+        _tell(parsed, recordings, told, over)
+    return YES if told else NO
+
+
+def _tell(
+    parsed: argparse.Namespace,
+    recordings: Sequence[Recording],
+    told: Sequence[Expressed],
+    over: Sequence[OverRecordings],
+) -> None:
     if parsed.json:
         print_json(
             {
@@ -112,13 +124,18 @@ def run(parsed: argparse.Namespace) -> int:
                 "over_recordings": list(map(_content_over, over)),
             }
         )
-        return YES if told else NO
+        return
     print(printable(recordings[0].model.name))
     if told:
+        clear = _clear(told)
         _print(clear, over, len(told) - len(clear))
     else:
         print("nobody is seen")
-    return YES if told else NO
+
+
+def _clear(told: Sequence[Expressed]) -> Sequence[Expressed]:
+    """Without glimpses; where there is nothing but glimpses, they are told."""
+    return [each for each in told if not each.is_glimpse] or told
 
 
 def _named(told: Sequence[Expressed]) -> list[Expressed]:

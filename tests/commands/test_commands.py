@@ -1,6 +1,7 @@
 """The commands on faces, as scripts and people use them: what is printed, written and returned."""
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -118,6 +119,16 @@ def test_analyze_draws(user, capsys):
     assert sorted(path.name for path in Path("drawn").iterdir()) == ["red.png", "two.png"]
     code, _, errors = run(capsys, "analyze", "red.png", "two.png", "--draw", "one.png")
     assert code == 2 and "--draw must be a folder for 2 pictures" in errors
+
+
+def test_analyze_that_has_drawn_is_done_whatever_can_be_printed(user, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError("standard output cannot be written")
+
+    monkeypatch.setattr("sys.stdout", Full())
+    assert commands.run("analyze", ["red.png", "--draw", "out.png"]) == 0
+    assert Path("out.png").exists()
 
 
 def test_analyze_prints_and_draws_dense_landmarks(user, capsys, monkeypatch):
@@ -464,6 +475,9 @@ def test_faces_of_a_folder_are_aligned_by_dense_landmarks(user, capsys, monkeypa
     assert run(capsys, "align", "raw", "five", *dense[:2])[0] == 0
     code, _, errors = run(capsys, "align", "raw", "five", *dense)
     assert code == 2 and "the faces in five were cut with another landmarks" in errors
+    Path("five/alignment.json").write_text(json.dumps({**known, "size": "112"}))
+    code, _, errors = run(capsys, "align", "raw", "five", *dense[:2])
+    assert code == 2 and "alignment.json is damaged (size: expected" in errors
 
 
 def test_what_cannot_be_aligned_is_said(user, capsys):

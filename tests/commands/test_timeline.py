@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import io
 import json
 import math
 from pathlib import Path
@@ -162,6 +163,19 @@ def test_a_picture(capsys):
     files = [write("a.jsonl", Anna="n" * 10), write("b.jsonl", Anna="h" * 30)]
     assert commands.run("timeline", [*files, "--draw", "a.png"]) == 0
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError("standard output cannot be written")
+
+
+@pytest.mark.parametrize(("more", "code"), [(["--draw", "a.png"], 0), (["--csv", "a.csv"], 0), ([], 2)])
+def test_what_cannot_be_printed_was_done_all_the_same(more, code, monkeypatch):
+    write("a.jsonl", Anna="n" * 10)
+    monkeypatch.setattr("sys.stdout", Full())
+    assert code == (commands.run("timeline", ["a.jsonl", *more]))
+    assert not more or Path(more[1]).exists()
 
 
 @pytest.mark.parametrize(
