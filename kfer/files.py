@@ -25,7 +25,6 @@ from kfer.writing import replacing as replacing
 from kfer.writing import replacing_folder as replacing_folder
 from kfer.writing import told_if_full as told_if_full
 
-_STUDY = "study.json"
 # Characters.
 _LONGEST_REASON = 300
 # What spreadsheets take for the start of a formula (OWASP, "CSV Injection"), and numbers, which are none.
@@ -228,29 +227,6 @@ def of_csv_cell(text: str) -> str:
     ('=1+1', "O'Neil")
     """
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
-
-
-def claim(output_dir: Path, kind: str, name: str) -> None:
-    """Makes a folder of results the own one of a study; it is made where it is missing.
-
-    Args:
-        output_dir: The folder.
-        kind: What sort of study it is, for the error's words.
-        name: The study's name.
-
-    Raises:
-        ValueError: The folder is another one's, or what says whose it is is damaged.
-    """
-    path = output_dir / _STUDY
-    output_dir.mkdir(parents=True, exist_ok=True)
-    with locked(output_dir):
-        if not path.exists():
-            write_json(path, {"name": name})
-    found = read_json(path).get("name")
-    if found != name:
-        raise ValueError(
-            f"{output_dir} holds the {kind} {found!r}, this one is {name!r}: give another --output-dir"
-        )
 
 
 def differences(value: Any, found: Any, name: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
 import csv
 import dataclasses
 import errno
-import json
 import os
 import zlib
 from pathlib import Path
@@ -54,14 +53,6 @@ def test_a_table_has_the_columns_of_all_rows(tmp_path: Path):
     with (tmp_path / "table.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [{"a": "1", "b": ""}, {"a": "2", "b": "x"}]
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
-
-
-def test_a_folder_has_one_owner(tmp_path: Path):
-    files.claim(tmp_path / "new", "study", "mine")
-    files.claim(tmp_path / "new", "study", "mine")
-    with pytest.raises(ValueError, match=r"holds the study 'mine', this one is 'yours': give another"):
-        files.claim(tmp_path / "new", "study", "yours")
-    assert json.loads((tmp_path / "new" / "study.json").read_text()) == {"name": "mine"}
 
 
 def test_of_files_that_fit_the_newest_is_taken(tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfer.comparison.settings import ComparisonSettings
-from kfer.files import claim, differences, read_csv, read_json, remove_leftovers, write_json
+from kfer.documents.claims import claim
+from kfer.files import differences, read_csv, read_json, remove_leftovers, write_json
 
 if TYPE_CHECKING:
     import numpy as np

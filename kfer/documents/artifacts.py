@@ -1,11 +1,11 @@
 """What components hand to each other in JSON, and what studies found."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kfer.documents.fields import Count, Name
-from kfer.documents.models import Verification
+from kfer.documents.fields import Count, Name, Rate
+from kfer.documents.models import Alignment, Verification
 from kfer.documents.reading import Document
 
 #: What a setting is set to.
@@ -43,6 +43,21 @@ class Pushed(Document):
 
     path: str | None
     reasons: list[str] = []
+
+
+class AlignedFaces(Document):
+    """`alignment.json`: how `kfer align` cut the faces of a folder; see `kfer.inference.folders`.
+
+    An older kfer did not write what it did not have yet.
+    """
+
+    crop: Alignment = Alignment()
+    size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    detector: Name | None = None
+    smallest_face: Annotated[float, Field(gt=0)] | None = None
+    least_score: Rate | None = None
+    weights: str | None = None
+    landmarks: Literal["detector", "dense"] = "detector"
 
 
 class Best(Document):

@@ -9,6 +9,7 @@ import keras
 
 from kfer import files, generator, spec
 from kfer.comparison.command import aligned
+from kfer.documents import claims
 from kfer.export.generator import write_generator
 from kfer.export.network import weights_digest
 from kfer.generation import examples, features, measures, training
@@ -49,7 +50,7 @@ def make(settings: GenerationSettings, output_dir: Path) -> dict[str, Any]:
         RuntimeError: Another process trains this generator, or the examples cannot be prepared.
     """
     _check_place(settings)
-    files.claim(output_dir, "generator", settings.name)
+    claims.claim(output_dir, "generator", settings.name)
     with exclusive(output_dir):
         # First, for what is missing is to be said before hours of training.
         reader, compared = _reader(settings), _features(settings)

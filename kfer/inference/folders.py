@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kfer import files, listing
+from kfer import documents, files, listing
+from kfer.documents.artifacts import AlignedFaces
 from kfer.inference import alignment, detection, images
 from kfer.inference.alignment import Crop
 from kfer.inference.face import Detection
@@ -135,7 +136,7 @@ def _keep_settings(target: Path, settings: AlignmentSettings) -> None:
     with files.locked(target):
         if not path.exists():
             files.write_json(path, content)
-    known = files.read_json(path, "take another folder for the faces")
+    known = documents.read(path, AlignedFaces, "take another folder for the faces").content()
     # A setting that kfer did not have yet when the faces were cut was what it is by default.
     changed = [key for key in content if known.get(key, usual[key]) != content[key]]
     if changed:

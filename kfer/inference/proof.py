@@ -6,7 +6,6 @@ is first loaded and asked once in another process, whose end harms nobody.
 """
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +75,8 @@ def try_first(export: Path) -> None:
     room = 4 * sum(each.st_size for each in sizes) + _TRIAL_BYTES * (8 if export.is_dir() else 1)
 
     def limit() -> None:
+        import resource
+
         limits = {"CPU": _TRIAL_SECONDS, "DATA": room, "CORE": 0}
         for name, most in limits.items():
             kind = getattr(resource, f"RLIMIT_{name}")
@@ -90,7 +91,8 @@ def try_first(export: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        preexec_fn=limit,
+        # Windows has neither; there the process itself is the limit.
+        preexec_fn=limit if os.name == "posix" else None,
     )
     if trial.returncode:
         said = trial.stdout.decode(errors="replace").strip()

@@ -11,6 +11,7 @@ from kfer.files import read_any_json
 from kfer.settings import LabelSettings
 
 if TYPE_CHECKING:
+    from kfer.documents.artifacts import Pushed
     from kfer.documents.reading import Kind
 
 #: What to do about an artifact that is damaged.
@@ -168,6 +169,16 @@ class InfraBlessing(Artifact):
 
 class PushedModel(Artifact):
     """`pushed.json`: where the model went, or why it did not go."""
+
+    def record(self) -> "Pushed":
+        """Returns what the file says.
+
+        Raises:
+            DamagedError: It cannot be read, or a field is wrong.
+        """
+        from kfer.documents.artifacts import Pushed
+
+        return self.read_as("pushed.json", Pushed)
 
 
 #: Every kind of artifact by its name, as the metadata store records it.

@@ -16,7 +16,7 @@ from kfer.pipeline.arguments import separate
 from kfer.pipeline.dag import build
 from kfer.pipeline.metadata import MetadataStore, canonical_json, plain
 from kfer.pipeline.runner import RunResult
-from kfer.pipeline.summary import peak_memory_gb, read, summary_rows
+from kfer.pipeline.summary import peak_memory_gb, pushed_of, summary_rows
 from kfer.settings import PipelineSettings, dotted
 from kfer.settings.checks import check
 
@@ -166,11 +166,11 @@ def _report(settings: PipelineSettings, root: Path, result: RunResult) -> Path |
 def _bundle(result: RunResult, path: Path) -> str:
     from kfer.export import write_bundle
 
-    pushed = read(result, "Pusher", "pushed_model", "pushed.json")
-    if not pushed or not pushed["path"]:
-        reasons = "; ".join(pushed["reasons"]) if pushed else "the Pusher did not run"
+    pushed = pushed_of(result)
+    if not pushed or not pushed.path:
+        reasons = "; ".join(pushed.reasons) if pushed else "the Pusher did not run"
         raise runner.ComponentError(f"no bundle was written, for no model was pushed: {reasons}")
-    write_bundle(Path(pushed["path"]), path)
+    write_bundle(Path(pushed.path), path)
     return f"{_short(path)} ({path.stat().st_size / 1e6:.2f} MB)"
 
 

@@ -1,17 +1,25 @@
 """The short table at the end of a run."""
 
-import resource
+import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfer import knowledge, spec
+from kfer.pipeline.artifacts import PushedModel
 from kfer.pipeline.runner import RunResult
 from kfer.settings import PipelineSettings
 
+if TYPE_CHECKING:
+    from kfer.documents.artifacts import Pushed
+
 
 def peak_memory_gb() -> float:
-    """The most memory that this process has held, in GB."""
+    """The most memory that this process has held, in GB; nan where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows has none.
+        return math.nan
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
@@ -20,6 +28,12 @@ def read(result: RunResult, component: str, output: str, file: str) -> Any:
     """The JSON that an artifact of a run holds; None where the run has no such artifact."""
     artifact = result.outputs.get(component, {}).get(output)
     return None if artifact is None else artifact.read(file)
+
+
+def pushed_of(result: RunResult) -> "Pushed | None":
+    """Where a run's model went; None where the Pusher did not run."""
+    artifact = result.outputs.get("Pusher", {}).get("pushed_model")
+    return artifact.record() if isinstance(artifact, PushedModel) else None
 
 
 def summary_rows(settings: PipelineSettings, result: RunResult) -> list[tuple[str, str]]:
@@ -42,13 +56,13 @@ def summary_rows(settings: PipelineSettings, result: RunResult) -> list[tuple[st
     evaluation = read(result, "Evaluator", "evaluation", "evaluation.json")
     if evaluation:
         rows.extend(_figures(evaluation))
-    pushed = read(result, "Pusher", "pushed_model", "pushed.json")
-    if pushed and pushed["path"]:
-        rows.append(("Model", _short(pushed["path"])))
+    pushed = pushed_of(result)
+    if pushed and pushed.path:
+        rows.append(("Model", _short(pushed.path)))
         parity = read(result, "InfraValidator", "infra_blessing", "parity.json")["parity"]
-        rows.extend(_files(Path(pushed["path"]), parity))
+        rows.extend(_files(Path(pushed.path), parity))
     elif pushed:
-        rows.append(("Not pushed", "; ".join(pushed["reasons"])))
+        rows.append(("Not pushed", "; ".join(pushed.reasons)))
     return rows
 
 

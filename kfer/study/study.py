@@ -10,6 +10,7 @@ import filelock
 
 from kfer import files
 from kfer.comparison import command, runs
+from kfer.documents import claims
 from kfer.processes import run_apart
 from kfer.study import variant
 from kfer.study.settings import StudySettings
@@ -35,7 +36,7 @@ def check(settings: StudySettings, output_dir: Path, only: Collection[str] = ())
         ValueError: A name is unknown, or the folder is another study's.
     """
     command.check("study", "variant", settings.name, settings.variants, only)
-    files.claim(output_dir, "study", settings.name)
+    claims.claim(output_dir, "study", settings.name)
 
 
 def train(settings: StudySettings, output_dir: Path, only: Collection[str] = ()) -> list[str]:

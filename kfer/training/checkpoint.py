@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from kfer.files import named_if_damaged, plain, replacing, write_csv
+from kfer.json_text import parse_json
 from kfer.settings import TrainingSettings
 from kfer.settings.tasks import Tasks
 
@@ -75,7 +77,11 @@ def save(work_dir: Path, parts: Parts, run: Mapping[str, object], history: Histo
         run: What it is, by the names of settings; only such a run may go on from this checkpoint.
         history: The figures of each epoch so far.
     """
-    content = {"history": history, "run": run}
+    # JSON knows no nan; a figure that is not there says the same.
+    finite = [
+        {name: figure for name, figure in each.items() if math.isfinite(figure)} for each in history
+    ]
+    content = {"history": finite, "run": run}
     _write_arrays(work_dir / _CHECKPOINT, parts, json=np.array(json.dumps(content)))
     write_history(work_dir, history)
 
@@ -95,7 +101,7 @@ def load(work_dir: Path, run: Mapping[str, object]) -> Checkpoint:
     if not path.exists():
         return Checkpoint(path)
     with named_if_damaged(path, _ADVICE), np.load(path) as stored:
-        content = json.loads(str(stored["json"]))
+        content = parse_json(str(stored["json"]).encode())
         found, history = content["run"], content["history"]
     different = [
         f"{name} was {found.get(name)!r} and is {value!r}"

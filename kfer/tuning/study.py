@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfer import files
+from kfer.documents import claims
 from kfer.processes import Apart, in_fresh_process, share_cores
 from kfer.settings import TuningSettings
 from kfer.settings.dotted import as_text
@@ -38,7 +39,7 @@ def claim(settings: TuningStudySettings, output_dir: Path) -> None:
     Raises:
         ValueError: It is another one's.
     """
-    files.claim(output_dir, "study", settings.name)
+    claims.claim(output_dir, "study", settings.name)
 
 
 def search_dir(output_dir: Path) -> Path:

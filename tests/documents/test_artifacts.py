@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kfer.files import DamagedError
-from kfer.pipeline.artifacts import Examples, HyperParameters, ModelEvaluation
+from kfer.pipeline.artifacts import Examples, HyperParameters, ModelEvaluation, PushedModel
 from kfer.pipeline.studied import best_values
 
 
@@ -31,6 +31,13 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     report = {"metrics": {"expression_accuracy": 0.5, "rank_1": None}, "judged_on": "a", "more": [1]}
     (tmp_path / "evaluation.json").write_text(json.dumps(report))
     assert ModelEvaluation(tmp_path).report() == report
+
+
+@pytest.mark.parametrize("content", ["{}", '{"path": 3}', '{"path": null, "reasons": "none"}'])
+def test_a_damaged_record_of_a_push_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pushed.json").write_text(content)
+    with pytest.raises(DamagedError, match=r"pushed\.json is damaged .*(path|reasons)"):
+        PushedModel(tmp_path).record()
 
 
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:

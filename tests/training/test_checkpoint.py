@@ -108,6 +108,20 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
         checkpoint.load(tmp_path, run_of(SETTINGS)).restore("network", model.variables)
 
 
+@pytest.mark.parametrize(
+    "text", ['{"run": {}, "history": [], "history": []}', '{"run": {}, "history": [NaN]}', "[" * 200]
+)
+def test_a_description_that_is_no_plain_json_is_named(tmp_path: Path, text: str) -> None:
+    np.savez(tmp_path / "checkpoint.npz", json=np.array(text))
+    with pytest.raises(DamagedError, match=r"checkpoint\.npz is damaged"):
+        checkpoint.load(tmp_path, {})
+
+
+def test_a_figure_that_is_no_number_is_no_figure(tmp_path: Path) -> None:
+    save(tmp_path, trained(), [{"epoch": 1.0, "loss": 0.5, "val_loss": float("nan")}])
+    assert checkpoint.load(tmp_path, run_of(SETTINGS)).history == [{"epoch": 1.0, "loss": 0.5}]
+
+
 def test_a_member_that_is_no_array_is_named(tmp_path: Path) -> None:
     model = trained()
     save(tmp_path, model)

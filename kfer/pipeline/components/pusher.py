@@ -12,9 +12,9 @@ from kfer.pipeline.component import Input, Output, component
 
 def _still_there(outputs: Mapping[str, Path]) -> bool:
     try:
-        path = PushedModel(outputs["pushed_model"]).read("pushed.json")["path"]
+        path = PushedModel(outputs["pushed_model"]).record().path
         return path is None or Path(path).is_dir()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         # Damaged: the model is pushed again, which takes a version that is there.
         return False
 

@@ -11,7 +11,7 @@ import numpy as np
 import kfer
 from kfer import knowledge, listing, spec
 from kfer.files import read_csv, saved_model_bytes
-from kfer.pipeline.artifacts import Artifact, TransformedExamples
+from kfer.pipeline.artifacts import Artifact, PushedModel, TransformedExamples
 from kfer.pipeline.component import Node
 from kfer.pipeline.metadata import COMPLETE, MetadataStore
 from kfer.pipeline.report import charts, figures, templates
@@ -103,14 +103,17 @@ def _verdict(outputs: Outputs) -> dict[str, Any]:
     """Whether the model was blessed and pushed, and why not."""
     checks = _read(outputs, "Evaluator", "blessing", "checks.json")
     parity = _read(outputs, "InfraValidator", "infra_blessing", "parity.json")
-    pushed = _read(outputs, "Pusher", "pushed_model", "pushed.json")
+    artifact = outputs.get("Pusher", {}).get("pushed_model")
+    pushed = None
+    if isinstance(artifact, PushedModel) and (artifact.path / "pushed.json").is_file():
+        pushed = artifact.record()
     described = _read(outputs, "InfraValidator", "serving_model", "model.json") or {}
     reasons = [*(checks or {}).get("reasons", []), *(parity or {}).get("reasons", [])]
-    if pushed and pushed["path"]:
+    if pushed and pushed.path:
         state, words = "good", "Blessed and pushed"
     elif pushed:
         state, words = "bad", "Not pushed"
-        reasons = reasons or pushed["reasons"]
+        reasons = reasons or pushed.reasons
     elif reasons:
         state, words = "bad", "Not blessed"
     elif checks:
@@ -121,7 +124,7 @@ def _verdict(outputs: Outputs) -> dict[str, Any]:
         "state": state,
         "words": words,
         "reasons": reasons,
-        "path": pushed and pushed["path"],
+        "path": pushed and pushed.path,
         "limits": knowledge.warning("It", described.get("trained_on", {})),
         "checks": (checks or {}).get("checks", []),
     }
