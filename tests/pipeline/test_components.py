@@ -155,10 +155,18 @@ def test_examples_are_those_of_the_sources_as_they_are(table: Path, change, capl
 
 
 def test_what_no_source_reads_is_no_change(table: Path):
-    run_table(table)
     (table / "notes.md").write_text("x")
+    run_table(table)
+    (table / "notes.md").write_text("other")
     (table.parent / "other").mkdir()
     assert run_table(table).all_cached
+
+
+def test_what_is_told_as_left_out_is_renewed(table: Path):
+    assert not run_table(table).outputs["ExampleGen"]["examples"].labels()["left_out"]
+    (table / "new.avif").write_text("x")
+    (told,) = run_table(table).outputs["ExampleGen"]["examples"].labels()["left_out"]
+    assert told["names"] == ["new.avif"]
 
 
 def test_without_the_cache_datasets_are_prepared_again(table: Path, monkeypatch):
