@@ -40,12 +40,14 @@ def decodes(encoded: bytes) -> bool:
     return True
 
 
-def central_crop(image: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
-    """Keeps the middle of an image.
+def central_crop(image: tf.Tensor, share: float | tf.Tensor, shift: float | tf.Tensor = 0.0) -> tf.Tensor:
+    """Keeps the middle of an image, or what lies below or above it.
 
     Args:
         image: [height, width, channels] of any type.
         share: Share of height and of width that is kept, in (0, 1]; at least one pixel stays.
+        shift: How far below the image's middle the middle of what is kept lies, as a share of the
+            image's height; what would reach beyond the image is moved back into it.
 
     Returns:
         [round(height x share), round(width x share), channels] of the same type.
@@ -61,7 +63,10 @@ def central_crop(image: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
     sides = tf.shape(image)[:2]
     share = tf.cast(share, tf.float32)
     kept = tf.maximum(tf.cast(tf.round(tf.cast(sides, tf.float32) * share), tf.int32), 1)
-    top, left = tf.unstack((sides - kept) // 2)
+    room = sides - kept
+    top, left = tf.unstack(room // 2)
+    down = tf.cast(tf.round(tf.cast(sides[0], tf.float32) * shift), tf.int32)
+    top = tf.clip_by_value(top + down, 0, room[0])
     height, width = tf.unstack(kept)
     return image[top : top + height, left : left + width]
 
@@ -125,7 +130,13 @@ def resize(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cast(tf.round(scaled), tf.uint8)
 
 
-def prepare(encoded: tf.Tensor, size: int, channels: int, share: float | tf.Tensor = 1.0) -> tf.Tensor:
+def prepare(
+    encoded: tf.Tensor,
+    size: int,
+    channels: int,
+    share: float | tf.Tensor = 1.0,
+    shift: float | tf.Tensor = 0.0,
+) -> tf.Tensor:
     """Turns an encoded image into the network's input: decode, crop, change channels, resize.
 
     The same as `prepare_images` of the decoded and cropped RGB image, bit by bit.
@@ -134,7 +145,8 @@ def prepare(encoded: tf.Tensor, size: int, channels: int, share: float | tf.Tens
         encoded: The file's bytes, a string scalar.
         size: Height and width in pixels.
         channels: 1 for grey, 3 for RGB.
-        share: Share of height and width that is kept around the centre, in (0, 1].
+        share: As `central_crop` takes it.
+        shift: As `central_crop` takes it.
 
     Returns:
         uint8 [size, size, channels].
@@ -142,7 +154,7 @@ def prepare(encoded: tf.Tensor, size: int, channels: int, share: float | tf.Tens
     Raises:
         tf.errors.InvalidArgumentError: If the bytes are no whole image.
     """
-    return prepare_images(central_crop(decode(encoded, 3), share), size, channels)
+    return prepare_images(central_crop(decode(encoded, 3), share, shift), size, channels)
 
 
 def prepare_images(images: tf.Tensor, size: int, channels: int) -> tf.Tensor:

@@ -74,6 +74,14 @@ def test_central_crop_keeps_the_middle():
     np.testing.assert_array_equal(kept, image[1:5, 1:5])
 
 
+def test_a_crop_below_the_middle_stays_within_the_image():
+    image = noise(10, 10, 1)
+    kept = both_ways(lambda x: preprocessing.central_crop(x, 0.4, 0.2), image)
+    np.testing.assert_array_equal(kept, image[5:9, 3:7])
+    np.testing.assert_array_equal(preprocessing.central_crop(image, 0.4, 0.5), image[6:, 3:7])
+    np.testing.assert_array_equal(preprocessing.central_crop(image, 0.4, -0.5), image[:4, 3:7])
+
+
 def test_central_crop_of_lfw_keeps_130_of_250_pixels():
     assert preprocessing.central_crop(tf.zeros([250, 250, 3]), 0.52).shape == (130, 130, 3)
 

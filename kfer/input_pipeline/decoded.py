@@ -149,7 +149,7 @@ def write_decoded(
     examples: tf.data.Dataset,
     size: int,
     channels: int,
-    central_crops: Sequence[float],
+    crops: Sequence[tuple[float, float]],
     num_examples: int,
     further: Mapping[str, LabelSettings] | None = None,
     frames: Frames | None = None,
@@ -163,7 +163,7 @@ def write_decoded(
         examples: As from `records.read_examples`.
         size: Height and width in pixels.
         channels: 1 or 3.
-        central_crops: For each source, the share of height and width that is kept.
+        crops: For each source, which part of an image is kept: `SourceSettings.crop`.
         num_examples: How many examples there are.
         further: Labels besides expression and identity.
         frames: Which frames are kept of examples that are clips; None for images. A clip of which one
@@ -184,7 +184,7 @@ def write_decoded(
     (folder / _FURTHER).mkdir(parents=True, exist_ok=True)
     good: list[np.ndarray] = []
     with _ImageFile(folder / "images.npy", shape) as images:
-        for chunk in _prepared(examples, (shown,), size, channels, central_crops, num_examples):
+        for chunk in _prepared(examples, (shown,), size, channels, crops, num_examples):
             images.append(chunk[shown])
             good.append(chunk["position"])
             for name, values in labels.items():
@@ -218,7 +218,7 @@ def write_decoded_pairs(
     pairs: tf.data.Dataset,
     size: int,
     channels: int,
-    central_crops: Sequence[float],
+    crops: Sequence[tuple[float, float]],
     num_pairs: int,
 ) -> int:
     """Decodes, crops and resizes verification pairs, and writes them for `load_pairs`.
@@ -228,7 +228,7 @@ def write_decoded_pairs(
         pairs: As from `records.read_pairs`.
         size: Height and width in pixels.
         channels: 1 or 3.
-        central_crops: For each source, the share of height and width that is kept.
+        crops: For each source, which part of an image is kept: `SourceSettings.crop`.
         num_pairs: How many pairs there are.
 
     Returns:
@@ -240,9 +240,7 @@ def write_decoded_pairs(
         _ImageFile(folder / "images_a.npy", (size, size, channels)) as images_a,
         _ImageFile(folder / "images_b.npy", (size, size, channels)) as images_b,
     ):
-        for chunk in _prepared(
-            pairs, (spec.IMAGE_A, spec.IMAGE_B), size, channels, central_crops, num_pairs
-        ):
+        for chunk in _prepared(pairs, (spec.IMAGE_A, spec.IMAGE_B), size, channels, crops, num_pairs):
             images_a.append(chunk[spec.IMAGE_A])
             images_b.append(chunk[spec.IMAGE_B])
             same.append(chunk[spec.SAME])
@@ -296,18 +294,18 @@ def _prepared(
     image_keys: Sequence[str],
     size: int,
     channels: int,
-    central_crops: Sequence[float],
+    crops: Sequence[tuple[float, float]],
     total: int,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Chunks of the examples that decode, with their positions, in order."""
 
     def with_crop(position: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        crop = tf.gather(tf.constant(central_crops, tf.float32), example[spec.SOURCE])
+        crop = tf.gather(tf.constant(crops, tf.float32), example[spec.SOURCE])
         return {**example, "position": position, "crop": crop}
 
     def prepare(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         def decoded(encoded: tf.Tensor) -> tf.Tensor:
-            return preprocessing.prepare(encoded, size, channels, example["crop"])
+            return preprocessing.prepare(encoded, size, channels, *tf.unstack(example["crop"]))
 
         def of_frames(encoded: tf.Tensor) -> tf.Tensor:
             nothing = tf.zeros([size, size, channels], tf.uint8)

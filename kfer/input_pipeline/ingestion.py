@@ -216,7 +216,7 @@ def _decode(
         },
     )
     count = num_examples(builder, own, source)
-    crops = (source.central_crop,)
+    crops = (source.crop,)
     bad = write_decoded(folder, examples, data.image_size, data.channels, crops, count, others)
     if bad > data.max_bad_image_share * count:
         (folder / "images.npy").unlink()

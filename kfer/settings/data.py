@@ -19,6 +19,8 @@ class SourceSettings:
             None does where another source has a weight. When no source has one, every example is seen
             once an epoch.
         central_crop: Share of the image's height and width that is kept around its centre, in (0, 1].
+        crop_shift: How far below the image's middle the middle of that part lies, as a share of the
+            image's height; the part stays within the image.
         splits: kfer's split names to the dataset's own (TFDS slices such as "train[:90%]" work).
         pairs: Splits of `pairs_dataset` with verification pairs, all of people not trained on.
         pairs_dataset: The dataset that has the pairs ("lfw/pairs"); its images are cropped alike.
@@ -32,6 +34,7 @@ class SourceSettings:
     dataset: str
     weight: Annotated[float, "at least 0"] | None = None
     central_crop: Annotated[float, "in (0, 1]"] = 1.0
+    crop_shift: Annotated[float, "in [-0.5, 0.5]"] = 0.0
     splits: Mapping[str, str] = field(default_factory=lambda: {split: split for split in spec.SPLITS})
     pairs: tuple[str, ...] = ()
     pairs_dataset: str = ""
@@ -43,6 +46,11 @@ class SourceSettings:
         check(not (self.pairs and not self.pairs_dataset), "pairs_dataset", "named where pairs are", "")
         unknown = sorted(set(self.splits) - set(spec.SPLITS))
         check(not unknown, "splits", f"a mapping from {', '.join(spec.SPLITS)}", unknown)
+
+    @property
+    def crop(self) -> tuple[float, float]:
+        """Which part of an image is kept: `central_crop` and `crop_shift`."""
+        return self.central_crop, self.crop_shift
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_batches_have_the_stated_share_of_it(tmp_path, grey, counts):
     assert facts["sources"] == ["synthetic", "generated"]
     assert facts["versions"][1].startswith("kfer_generated/") and facts["num_identities"] == 2
     records = input_pipeline.read_examples(tmp_path / "examples" / "Split-train")
-    input_pipeline.write_decoded(tmp_path / "decoded", records, 32, 1, (1.0, 1.0), 40 + generated)
+    input_pipeline.write_decoded(tmp_path / "decoded", records, 32, 1, ((1.0, 0.0),) * 2, 40 + generated)
     decoded = input_pipeline.load_decoded(tmp_path / "decoded", 1.0)
     from_generator = decoded.source == 1
     assert all(name.startswith("generated/grey/") for name in decoded.filename[from_generator])

@@ -24,7 +24,7 @@ def example(number: int, image: bytes | None = None, source: int = 0) -> dict:
     }
 
 
-def write(folder, examples, size=8, channels=1, crops=(1.0,)) -> int:
+def write(folder, examples, size=8, channels=1, crops=((1.0, 0.0),)) -> int:
     count = records.write_examples(examples, folder / "examples")
     return decoded.write_decoded(
         folder / "decoded",
@@ -55,10 +55,10 @@ def test_what_is_written_comes_back_prepared_and_in_order(tmp_path, channels):
 
 def test_grey_and_rgb_sources_mix_each_with_its_crop(tmp_path):
     grey, rgb = png(0, 16, 16, 1), png(1, 32, 32, 3)
-    write(tmp_path, [example(0, grey), example(1, rgb, source=1)], 16, 3, (1.0, 0.5))
+    write(tmp_path, [example(0, grey), example(1, rgb, source=1)], 16, 3, ((1.0, 0.0), (0.5, 0.25)))
     images = decoded.load_decoded(tmp_path / "decoded", 1.0).images
     np.testing.assert_array_equal(images[0], np.repeat(tf.io.decode_png(grey), 3, -1))
-    np.testing.assert_array_equal(images[1], tf.io.decode_png(rgb)[8:24, 8:24])
+    np.testing.assert_array_equal(images[1], tf.io.decode_png(rgb)[16:, 8:24])
 
 
 def test_undecodable_images_are_dropped_counted_and_named(tmp_path, caplog):
@@ -81,7 +81,7 @@ def test_no_decodable_image_at_all(tmp_path, count):
 
 def test_a_source_without_crop_is_no_bad_image(tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        write(tmp_path, [example(0, source=1)], crops=(1.0,))
+        write(tmp_path, [example(0, source=1)], crops=((1.0, 0.0),))
     with pytest.raises(FileNotFoundError, match=r"no complete decoded split: images\.npy"):
         decoded.load_decoded(tmp_path / "decoded", 1.0)
 
@@ -93,7 +93,9 @@ def test_a_damaged_record_file_is_no_bad_image(tmp_path):
     content[-20] ^= 255
     path.write_bytes(content)
     with pytest.raises(tf.errors.DataLossError):
-        decoded.write_decoded(tmp_path / "decoded", records.read_examples(tmp_path), 8, 1, (1.0,), 3)
+        decoded.write_decoded(
+            tmp_path / "decoded", records.read_examples(tmp_path), 8, 1, ((1.0, 0.0),), 3
+        )
 
 
 def test_images_within_the_budget_are_in_memory_and_others_mapped(tmp_path):
@@ -136,7 +138,7 @@ def test_pairs_with_a_bad_image_are_dropped_and_counted(tmp_path):
     ]
     records.write_pairs(pairs, tmp_path)
     written = records.read_pairs(tmp_path)
-    assert decoded.write_decoded_pairs(tmp_path / "pairs", written, 8, 1, (1.0,), 3) == 1
+    assert decoded.write_decoded_pairs(tmp_path / "pairs", written, 8, 1, ((1.0, 0.0),), 3) == 1
     loaded = decoded.load_pairs(tmp_path / "pairs")
     assert loaded.same.tolist() == [True, False]
     assert loaded.fold.tolist() == [0, -1]

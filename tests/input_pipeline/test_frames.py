@@ -34,7 +34,9 @@ def clip(number: int, frames: int, rate: float = 25.0) -> dict:
 def read(folder, clips, frames: Frames) -> Decoded:
     count = records.write_examples(clips, folder / "examples", clips=True)
     examples = records.read_examples(folder / "examples", clips=True)
-    left_out = decoded.write_decoded(folder / "decoded", examples, 8, 1, (1.0,), count, frames=frames)
+    left_out = decoded.write_decoded(
+        folder / "decoded", examples, 8, 1, ((1.0, 0.0),), count, frames=frames
+    )
     assert left_out == count - len(list((folder / "decoded").glob("images.npy"))) * len(
         decoded.load_decoded(folder / "decoded", 1.0)
     )

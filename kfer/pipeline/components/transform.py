@@ -26,7 +26,7 @@ def transform(
 
     labels = examples.labels()
     further = input_pipeline.further(examples.label_settings())
-    crops = [source.central_crop for source in data.sources]
+    crops = [source.crop for source in data.sources]
     left_out = 0
     for split, count in labels["num_examples"].items():
         frames = data.frames and input_pipeline.Frames(
@@ -40,7 +40,7 @@ def transform(
             input_pipeline.read_examples(examples.split(split), further, data.frames > 0),
             size=data.image_size,
             channels=data.channels,
-            central_crops=crops,
+            crops=crops,
             num_examples=count,
             further=further,
             frames=frames or None,
@@ -56,14 +56,14 @@ def transform(
             input_pipeline.read_pairs(examples.split("pairs")),
             size=data.image_size,
             channels=data.channels,
-            central_crops=crops,
+            crops=crops,
             num_pairs=labels["num_pairs"],
         )
     transformed_examples.write_labels(labels)
     steps = {
         "image_size": data.image_size,
         "channels": data.channels,
-        "central_crops": dict(zip(labels["sources"], crops, strict=True)),
+        "crops": dict(zip(labels["sources"], crops, strict=True)),
         "input": f"{spec.CLIP if data.frames else spec.IMAGE}: encoded bytes",
         "output": f"uint8 {[*[data.frames] * (data.frames > 0), *[data.image_size] * 2, data.channels]}",
     }
