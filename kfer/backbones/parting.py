@@ -31,21 +31,24 @@ def up_to(backbone: keras.Model, ends: Sequence[str]) -> keras.Model:
     return keras.Model(backbone.input, part(fed), name=backbone.name)
 
 
-def after(backbone: keras.Model, stage: str, name: str) -> keras.Model:
+def after(backbone: keras.Model, stage: str, name: str, end: str = "") -> keras.Model:
     """Returns what follows a stage of a backbone; it shares the backbone's layers.
 
     Args:
         backbone: From `kfer.backbones.build`.
         stage: Not the last.
         name: Of the model.
+        end: A later stage; empty for the last.
 
     Returns:
-        A model from feature maps at the end of the stage to the backbone's output.
+        A model from feature maps at the end of `stage` to those at the end of `end`.
 
     Raises:
-        ValueError: The backbone cannot be parted after this stage.
+        ValueError: The backbone cannot be parted after one of these stages.
     """
-    return keras.Model(_end(backbone, stage), _core(backbone).output, name=name)
+    return keras.Model(
+        _end(backbone, stage), _end(backbone, end or list(stages(backbone))[-1]), name=name
+    )
 
 
 def _core(backbone: keras.Model) -> keras.Model:

@@ -1,6 +1,6 @@
 """What of the backbone tasks share, and what each has for itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,7 @@ from keras import layers
 
 from kfer.backbones.parting import after, up_to
 from kfer.backbones.stages import stages
-from kfer.settings.tasks import Tasks
+from kfer.settings.tasks import Tasks, TaskSettings
 
 #: The layer whose output the heads take; a branch's is "<task>.features".
 FEATURES = "features"
@@ -49,17 +49,14 @@ def features_of(
         finish: What is made of the features of the last stage before any head takes them.
 
     Raises:
-        ValueError: A task parts after a stage that the backbone does not have, or cannot be parted after.
+        ValueError: A task parts or ends after a stage that the backbone does not have or cannot be
+            parted after, or ends no later than it parts.
     """
     backbone = make_backbone()
     known = list(stages(backbone))
     last = known[-1]
     for name, task in tasks.items():
-        if task.parts_after and task.parts_after not in known:
-            raise ValueError(
-                f"tasks.{name}.parts_after: expected a stage of the backbone {backbone.name!r}, "
-                f"{', '.join(known)}; got {task.parts_after!r}"
-            )
+        _check(name, task, backbone.name, known)
     ends = {name: task.parts_after or last for name, task in tasks.items()}
     if set(ends.values()) == {last}:
         maps = {last: backbone(images)}
@@ -73,7 +70,22 @@ def features_of(
         if task.stop_gradient:
             features = StopGradient(name=f"{name}.stop_gradient")(features)
         if ends[name] != last:
-            branch = after(make_backbone(), ends[name], f"{name}.{BRANCH}")
+            branch = after(make_backbone(), ends[name], f"{name}.{BRANCH}", task.ends_after)
             features = layers.Identity(name=f"{name}.{FEATURES}")(finish(branch(features)))
         found[name] = features
     return found
+
+
+def _check(name: str, task: TaskSettings, backbone: str, known: Sequence[str]) -> None:
+    for setting in ("parts_after", "ends_after"):
+        stage = getattr(task, setting)
+        if stage and stage not in known:
+            raise ValueError(
+                f"tasks.{name}.{setting}: expected a stage of the backbone {backbone!r}, "
+                f"{', '.join(known)}; got {stage!r}"
+            )
+    if task.ends_after and known.index(task.ends_after) <= known.index(task.parts_after):
+        raise ValueError(
+            f"tasks.{name}.ends_after: expected a later stage than parts_after, {task.parts_after}; got "
+            f"{task.ends_after}"
+        )

@@ -149,6 +149,7 @@ class TaskSettings:
         dropout: Share of features dropped before the output and in `layers`; None for the model's.
         parts_after: The backbone's stage after which the task has a copy of its own of all that follow;
             empty: the last.
+        ends_after: The stage at whose end that copy ends, for a smaller branch; empty: the last.
         normalize_features: Whether the features are batch-normalised in front of its layers.
         stop_gradient: Whether the shared layers learn nothing from this task.
         teachers: Saved kfer networks (.keras) that the task is distilled from; of a name with "*", the
@@ -169,6 +170,7 @@ class TaskSettings:
     layers: tuple[Annotated[int, "in [1, 65536]"], ...] = ()
     dropout: Annotated[float, "in [0, 1)"] | None = None
     parts_after: str = ""
+    ends_after: str = ""
     normalize_features: bool = False
     stop_gradient: bool = False
     teachers: tuple[str, ...] = ()
@@ -191,6 +193,12 @@ class TaskSettings:
                 f"different names, at least {least}, for a task of kind {self.kind}",
                 self.names,
             )
+        check(
+            bool(self.parts_after) or not self.ends_after,
+            "ends_after",
+            "empty where parts_after is",
+            self.ends_after,
+        )
         unknown = [name for name in self.metrics if name not in METRICS[self.kind]]
         expected = f"among {', '.join(METRICS[self.kind])} for a task of kind {self.kind}"
         check(not unknown, "metrics", expected, ", ".join(map(str, unknown)))

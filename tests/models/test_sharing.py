@@ -73,6 +73,15 @@ def test_parting_after_the_last_stage_is_not_parting() -> None:
     assert models.backbone(model).name == "compact"
 
 
+def test_a_branch_can_end_before_the_backbone_does() -> None:
+    model = network(one=regression(), two=regression(parts_after="stem", ends_after="stage2"))
+    own = {"two.branch.stage1", "two.branch.stage2"}
+    assert learning(model, "two") == {"stem", "two"} | own
+    assert learning(model, "one") == {"stem", "stage1", "stage2", "stage3", "one"}
+    whole = network(one=regression(), two=regression(parts_after="stem"))
+    assert model.count_params() < whole.count_params()
+
+
 @pytest.mark.parametrize("stage", ["", "stage2"])
 def test_a_gradient_stops_where_a_task_leaves_what_is_shared(stage: str) -> None:
     model = network(one=regression(), two=regression(parts_after=stage, stop_gradient=True))
@@ -109,3 +118,21 @@ def test_unknown_stages_are_named_with_those_that_there_are() -> None:
         match=r"tasks.one.parts_after: .* 'compact', stem, stage1, stage2, stage3; got 'layer4'",
     ):
         network(one=regression(parts_after="layer4"))
+
+
+@pytest.mark.parametrize(
+    ("parts_after", "ends_after", "message"),
+    [
+        ("stem", "layer4", r"tasks.one.ends_after: .* stem, stage1, stage2, stage3; got 'layer4'"),
+        ("stage2", "stage1", "expected a later stage than parts_after, stage2; got stage1"),
+        ("stage2", "stage2", "expected a later stage than parts_after, stage2; got stage2"),
+    ],
+)
+def test_a_branch_ends_later_than_it_parts(parts_after: str, ends_after: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        network(one=regression(parts_after=parts_after, ends_after=ends_after))
+
+
+def test_only_a_task_that_parts_has_an_end_of_its_own() -> None:
+    with pytest.raises(ValueError, match="ends_after must be empty where parts_after is; got 'stage2'"):
+        regression(ends_after="stage2")
