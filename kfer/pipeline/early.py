@@ -8,25 +8,27 @@ import ast
 import functools
 import importlib.util
 import os
-import sys
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfer import files, fingerprints, public_weights, ranges
+from kfer import files, fingerprints, public_weights, ranges, spec
 from kfer.arguments import nearest
 from kfer.fingerprints import Read
+from kfer.pipeline import declared
 from kfer.settings import ModelSettings, PipelineSettings, SourceSettings, active
-from kfer.settings.tasks import EMBEDDING, check_loss_arguments
+from kfer.settings.tasks import CLASSES, EMBEDDING, check_loss_arguments
 
-_KFER = Path(__file__).parent.parent
 # Of the files of weights that `kfer.pretrained` reads.
 _WEIGHTS = (".weights.h5", ".keras", ".pth", ".pt", ".safetensors", ".dat")
 _RECIPES = ("imagenet", "imagenet-v2", "dlib")
 # Datasets that read all of a folder.
 _FOLDERS = ("image_folder", "clip_folder")
-# What TFDS's own builders take.
-_OF_TFDS = ("config", "version", "file_format")
+# Texts and classes that are no attributes of examples.
+_NO_SLICES = (spec.IDENTITY, spec.FILENAME)
+# What TFDS's own builders take; a config is part of the dataset's name.
+_OF_TFDS = ("version", "file_format")
 
 
 def check(settings: PipelineSettings, root: Path) -> None:
@@ -41,15 +43,15 @@ def check(settings: PipelineSettings, root: Path) -> None:
         ValueError: A name is unknown, and the message has the nearest; or a folder that is written
             lies in one that is read.
     """
+    for name, folder in (("pipeline_root", root), ("serving_dir", Path(settings.serving_dir))):
+        _check_writable(folder, name)
+        with _named(name):
+            fingerprints.check_apart(folder, _own_folders(settings))
     check_names(settings)
     for name, task in active(settings.tasks).items():
         for number, teacher in enumerate(task.teachers):
             with _named(f"tasks.{name}.teachers.{number}"):
                 files.newest(teacher)
-    for name, folder in (("pipeline_root", root), ("serving_dir", Path(settings.serving_dir))):
-        _check_writable(folder, name)
-        with _named(name):
-            fingerprints.check_apart(folder, _own_folders(settings))
 
 
 def _own_folders(settings: PipelineSettings) -> list[Read]:
@@ -62,7 +64,7 @@ def _own_folders(settings: PipelineSettings) -> list[Read]:
 
 
 def check_names(settings: PipelineSettings) -> None:
-    """Checks what settings name: datasets, the backbone, losses' arguments and metrics.
+    """Checks what settings name: datasets, features, the backbone, losses' arguments and metrics.
 
     Raises:
         FileNotFoundError: The backbone's file of weights is not there.
@@ -70,7 +72,10 @@ def check_names(settings: PipelineSettings) -> None:
     """
     for number, source in enumerate(settings.data.sources):
         _check_dataset(source, f"data.sources.{number}")
+        _check_splits(source, f"data.sources.{number}")
+    _check_features(settings)
     check_backbone(settings.model, "model")
+    _check_stages(settings)
     for name, task in active(settings.tasks).items():
         with _named(f"tasks.{name}"):
             check_loss_arguments(task)
@@ -146,6 +151,13 @@ def _check_dataset(source: SourceSettings, where: str) -> None:
                 f"{where}.{field}: no dataset of kfer or TFDS is called {ranges.shown(given)}"
                 f"{nearest(name, _datasets()) or '.'} Of kfer are {', '.join(sorted(_datasets()))}"
             )
+        config = given.partition("/")[2]
+        if config and name in _datasets() and config not in declared.configs(name):
+            raise ValueError(
+                f"{where}.{field}: {name} has no config {ranges.shown(config)}"
+                f"{nearest(config, declared.configs(name)) or '.'} "
+                f"It has {', '.join(declared.configs(name)) or 'none, but arguments'}"
+            )
     taken = _datasets().get(source.dataset.partition("/")[0])
     if taken is None:
         return
@@ -158,6 +170,100 @@ def _check_dataset(source: SourceSettings, where: str) -> None:
     for name, value in source.arguments.items():
         if taken.get(name) == "int":
             ranges.check_number(value, f"{where}.arguments.{name}", int, "at least 0")
+
+
+def _check_splits(source: SourceSettings, where: str) -> None:
+    """Checks names of splits, also in slices such as "train[:9%]", where they do not depend on data."""
+    wanted = [
+        (f"{where}.splits.{split}", source.dataset, part.partition("[")[0].strip())
+        for split, own in source.splits.items()
+        for part in own.split("+")
+    ]
+    wanted += [
+        (f"{where}.pairs", source.pairs_dataset, split.partition("[")[0]) for split in source.pairs
+    ]
+    for field, dataset, name in wanted:
+        known = declared.splits(dataset, source.arguments)
+        if known is not None and name not in (*known, "all"):
+            raise ValueError(
+                f"{field}: {dataset} has no split {ranges.shown(name)}{nearest(name, known) or '.'} "
+                f"It has {', '.join(known) or 'none'}; data.sources.N.splits may leave splits out"
+            )
+
+
+def _check_features(settings: PipelineSettings) -> None:
+    """Checks the features that sources map, that the evaluation slices by and that training balances."""
+    found: dict[str, bool] | None = {}
+    for number, source in enumerate(settings.data.sources):
+        own = dict(declared.features(source.dataset.partition("/")[0]))
+        if source.pairs_dataset:
+            of_pairs = declared.features(source.pairs_dataset.partition("/")[0])
+            own = {**of_pairs, **own} if own and of_pairs else {}
+        for key, name in source.features.items():
+            if own and name not in own:
+                raise ValueError(
+                    f"data.sources.{number}.features.{key}: {source.dataset} has no feature "
+                    f"{ranges.shown(name)}{nearest(name, own) or '.'} It has {', '.join(own)}"
+                )
+        if not own:
+            found = None  # of a dataset of TFDS's
+        elif found is not None:
+            mapped = {key: own[name] for key, name in source.features.items()}
+            for key, has_classes in {**own, **mapped}.items():
+                found[key] = found.get(key, False) or has_classes
+    labels = settings.labels()
+    classes = [key for key, has_classes in (found or {}).items() if has_classes and key not in _NO_SLICES]
+    named = [key for key, label in labels.items() if label.kind == CLASSES and label.names]
+    for name in settings.evaluation.slices:
+        is_class = labels[name].kind == CLASSES and name not in _NO_SLICES
+        if not is_class or not (name in named or found is None or name in classes):
+            raise _no_feature("evaluation.slices", name, sorted({*classes, *named}))
+    of_tasks = [name for name, label in labels.items() if label.is_integer]
+    for name in settings.training.sampling.balance:
+        allowed = [
+            each
+            for each in dict.fromkeys((spec.EXPRESSION, spec.IDENTITY, *of_tasks))
+            if found is None or each in found
+        ]
+        if name not in (*allowed, spec.SOURCE):
+            raise _no_feature("training.sampling.balance", name, [*allowed, spec.SOURCE])
+
+
+def _no_feature(where: str, name: str, allowed: Collection[str]) -> ValueError:
+    return ValueError(
+        f"{where}: no source's classes and no task's are called {ranges.shown(name)}"
+        f"{nearest(name, allowed) or '.'} There are {', '.join(allowed)}"
+    )
+
+
+def _check_stages(settings: PipelineSettings) -> None:
+    """Checks the stages of the backbone that are unfrozen, or that tasks part after."""
+    model, tuning = settings.model, settings.tuning
+    if tuning.trials and any(name.startswith("model.backbone") for name in tuning.space):
+        return  # each trial has stages of its own
+    wanted = [
+        (f"training.stages.{number}.unfreeze", name)
+        for number, stage in enumerate(settings.training.stages)
+        for name in stage.unfreeze
+        if name != "all"
+    ]
+    wanted += [
+        (f"tasks.{name}.parts_after", task.parts_after)
+        for name, task in active(settings.tasks).items()
+        if task.parts_after
+    ]
+    backbone = model.backbone.lower()
+    known = declared.stages(backbone, model.backbone_arguments)
+    of_keras = backbone not in _own_backbones() or model.backbone_arguments.get("variant") == "keras"
+    for where, name in wanted:
+        if name in known if known else not of_keras or re.fullmatch(r"stage\d+|conv\d", name):
+            continue
+        more = ", or all; () trains the heads alone" if where.endswith("unfreeze") else ""
+        raise ValueError(
+            f"{where}: the backbone {model.backbone} has no stage {ranges.shown(name)}"
+            f"{nearest(name, known or ()) or '.'} "
+            f"It has {', '.join(known or ('stage1', 'stage2 ..., or conv1', 'conv2 ...'))}{more}"
+        )
 
 
 def _check_known(given: Mapping[str, Any], allowed: Collection[str], where: str, what: str) -> None:
@@ -193,19 +299,11 @@ class _named:  # noqa: N801
             raise type(error)(f"{self._name}: {error}") from error
 
 
-def _modules(package: str) -> Iterator[tuple[str, ast.Module]]:
-    """The modules of a package of kfer, by name; where it is loaded, of all folders that it has."""
-    loaded = sys.modules.get(f"kfer.{package}")
-    for folder in map(Path, getattr(loaded, "__path__", [_KFER / package])):
-        for file in sorted(folder.glob("*.py")):
-            yield file.stem, ast.parse(file.read_bytes())
-
-
 @functools.cache
 def _own_backbones() -> dict[str, list[str]]:
     """The parameters of each module's function `build`."""
     found = {}
-    for name, module in _modules("backbones"):
+    for name, module in declared.modules("backbones"):
         builds = [each for each in module.body if isinstance(each, ast.FunctionDef)]
         for each in builds:
             if each.name == "build" and name != "__init__":
@@ -219,13 +317,13 @@ def _datasets() -> dict[str, dict[str, str]]:
     own: dict[str, dict[str, str]] = {}
     needs: dict[str, set[str]] = {}
     builders = []
-    for name, module in _modules("datasets"):
+    for name, module in declared.modules("datasets"):
         own[name] = {
             argument.arg: ast.unparse(argument.annotation) if argument.annotation else ""
             for each in ast.walk(module)
             if isinstance(each, ast.FunctionDef) and each.name == "__init__"
             for argument in (*each.args.args, *each.args.kwonlyargs)
-            if argument.arg not in ("self", "data_dir")
+            if argument.arg not in ("self", "data_dir", "config")
         }
         needs[name] = {
             alias.name

@@ -9,15 +9,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow_datasets as tfds
 
 from kfer import backbones, datasets
-from kfer.pipeline import early
+from kfer.backbones import stages as backbone_stages
+from kfer.pipeline import declared, early
 from kfer.settings import (
     DataSettings,
+    EvaluationSettings,
+    FineTuningStage,
     ModelSettings,
     PipelineSettings,
     SourceSettings,
     TaskSettings,
+    TrainingSettings,
     dotted,
 )
 
@@ -48,6 +53,31 @@ from kfer.settings import (
             "margin of arcface must be at least 0; got -1",
         ),
         ("tasks.identity.teachers", "nowhere*.keras", "there is no file nowhere*.keras"),
+        (
+            "data.sources.0.dataset",
+            "fer2013/sixclass",
+            "has no config 'sixclass'; did you mean six_class?",
+        ),
+        ("data.sources.0.dataset", "synthetic/big", "has no config 'big'. It has none, but arguments"),
+        ("data.sources.0.arguments", "{'config': 'six_class'}", "synthetic has no argument 'config'"),
+        (
+            "data.sources.0.splits",
+            "{'train': 'train+trian[:9%]'}",
+            "splits.train: synthetic has no split 'trian'; did you mean train? It has train, validation",
+        ),
+        ("data.sources.0.features", "{'identity': 'idnetity'}", "did you mean identity?"),
+        ("evaluation.slices", "('expresion',)", "called 'expresion'; did you mean expression?"),
+        ("evaluation.slices", "('head_pose',)", "are called 'head_pose'. There are expression"),
+        ("evaluation.slices", "('identity',)", "are called 'identity'"),
+        ("training.sampling.balance", "('identitty',)", "'identitty'; did you mean identity?"),
+        ("training.sampling.balance", "('pose',)", "There are expression, identity, source"),
+        (
+            "training.stages",
+            "[{'epochs': 1}, {'epochs': 1, 'unfreeze': ('stag4',)}]",
+            "stages.1.unfreeze: the backbone compact has no stage 'stag4'; did you mean stage4?",
+        ),
+        ("training.stages", "[{'epochs': 1, 'unfreeze': 'heads'}]", "or all; () trains the heads alone"),
+        ("tasks.expression.parts_after", "stage5", "has no stage 'stage5'; did you mean stage"),
         ("training.stop_metric", "val_expresion_accuracy", "did you mean val_expression_accuracy?"),
         ("tuning.objective", "{'val_expression_acc': {}}", "did you mean val_expression_accuracy?"),
     ],
@@ -78,6 +108,77 @@ def test_the_files_name_what_the_packages_have():
             assert "**" in taken or set(taken) <= set(inspect.signature(function).parameters)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("compact", {}),
+        ("compact", {"widths": (4, 6)}),
+        ("resnet152", {"blocks": (1, 1), "width": 4, "num_classes": 2}),
+        ("densenet161", {"blocks": (1, 1, 1), "growth_rate": 2, "stem_filters": 4, "num_classes": 2}),
+        ("dlib_resnet", {"widths": (4, 4), "blocks": (1, 1)}),
+    ],
+)
+def test_the_stages_are_those_of_the_network(name, arguments):
+    network = backbones.build(name, (96, 96, 1), **arguments)
+    assert declared.stages(name, arguments) == list(backbone_stages.stages(network))
+
+
+def test_stages_that_only_a_network_of_keras_knows_pass():
+    stages = (FineTuningStage(1, ("stage7", "conv5", "all")),)
+    settings = PipelineSettings(
+        model=ModelSettings("MobileNetV3Small"), training=TrainingSettings(stages=stages)
+    )
+    early.check_names(settings)
+    stages = (FineTuningStage(1, ("layer4",)),)
+    settings = dataclasses.replace(settings, training=TrainingSettings(stages=stages))
+    with pytest.raises(ValueError, match="MobileNetV3Small has no stage 'layer4'"):
+        early.check_names(settings)
+
+
+def test_the_features_and_configs_are_those_of_the_builders(tmp_path):
+    for name in ("fer2013", "lfw", "cmu_faces", "orl", "vggface2", "ravdess", "crema_d", "synthetic"):
+        kind = datasets._builder_class(name)
+        assert declared.configs(name) == tuple(kind.builder_configs)
+        found = declared.features(name)
+        of_any = {}
+        for config in declared.configs(name) or ("",):
+            builder = datasets.builder(f"{name}/{config}".rstrip("/"), tmp_path)
+            for key, feature in builder.info.features.items():
+                of_any[key] = isinstance(feature, tfds.features.ClassLabel | tfds.features.Text)
+        assert {key: found[key] for key in of_any} == of_any, name
+        assert found.keys() == of_any.keys(), name
+    for name in ("image_folder", "clip_folder", "synthetic_clips", "generated"):
+        assert {"expression", "identity"} <= declared.features(name).keys()
+
+
+def test_the_splits_of_a_folder_are_the_folders_in_it(tmp_path):
+    for name in ("train", "val", ".cache"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+    arguments = {"path": str(tmp_path / "own"), "task": "expression"}
+    splits = {"train": "train[:90%]+train[95%:]", "validation": "val", "test": "all"}
+    source = SourceSettings("image_folder", splits=splits, arguments=arguments)
+    early.check_names(PipelineSettings(data=DataSettings((source,))))
+    source = dataclasses.replace(source, splits={"validation": "valid"})
+    with pytest.raises(ValueError, match=r"splits.validation: .*'valid'; did you mean val\?"):
+        early.check_names(PipelineSettings(data=DataSettings((source,))))
+
+
+def test_the_splits_of_pairs_are_looked_up_too():
+    source = SourceSettings("lfw", pairs=("view1_test", "view2"), pairs_dataset="lfw/pairs")
+    early.check_names(PipelineSettings(data=DataSettings((source,))))
+    source = dataclasses.replace(source, pairs=("test",))
+    with pytest.raises(ValueError, match=r"sources.0.pairs: lfw/pairs has no split 'test'"):
+        early.check_names(PipelineSettings(data=DataSettings((source,))))
+
+
+def test_features_of_a_dataset_of_tfds_are_not_guessed():
+    source = SourceSettings("tfds:mnist", splits={"train": "train"}, features={"expression": "label"})
+    settings = PipelineSettings(
+        data=DataSettings((source,)), evaluation=EvaluationSettings(slices=("anything",))
+    )
+    early._check_features(settings)
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     settings = PipelineSettings(serving_dir=str(tmp_path / "file" / "models"))
@@ -101,7 +202,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_what_is_written_never_lies_in_a_folder_of_images(root, serving, name, tmp_path):
     (tmp_path / "mine/train/happy").mkdir(parents=True)
     source = SourceSettings(
-        "image_folder", arguments={"path": str(tmp_path / "mine"), "task": "expression"}
+        "image_folder",
+        splits={"train": "train"},
+        arguments={"path": str(tmp_path / "mine"), "task": "expression"},
     )
     data = DataSettings(sources=(source,))
     settings = PipelineSettings(data=data, serving_dir=str(tmp_path / serving))
