@@ -4,12 +4,31 @@ A network of drawn faces answers about photographs too, and its answers mean not
 what its images were, and every answer of one that saw others than photographs says it again.
 """
 
+import re
 from collections.abc import Mapping
 
 #: Kinds of training images.
 KINDS = PHOTOGRAPHS, DRAWN, GENERATED = "photographs", "drawn", "generated"
 #: By the names of kfer's datasets, without the "kfer_" that TFDS sees; all others are photographs.
 OTHERS = {"synthetic": DRAWN, "synthetic_clips": DRAWN, "generated": GENERATED}
+
+
+_SOME_GENERATED = re.compile(r" \((\d+) of (\d+) generated\)$")
+
+
+def with_generated(dataset: str, generated: int, images: int) -> str:
+    """Returns a dataset's name and version that says how many of its images are generated.
+
+    >>> with_generated("kfer_image_folder/ab/1.0.0", 30, 120)
+    'kfer_image_folder/ab/1.0.0 (30 of 120 generated)'
+    """
+    return f"{dataset} ({generated} of {images} generated)" if generated else dataset
+
+
+def _share_generated(dataset: str) -> float:
+    """The share that `with_generated` told."""
+    found = _SOME_GENERATED.search(dataset)
+    return min(int(found[1]) / max(int(found[2]), 1), 1.0) if found else 0.0
 
 
 def kind_of(dataset: str) -> str:
@@ -26,12 +45,15 @@ def trained_on(images: Mapping[str, int], datasets: Mapping[str, str]) -> dict[s
 
     Args:
         images: How many there are by the name of their source.
-        datasets: By the same names, the dataset's name and version.
+        datasets: By the same names, the dataset's name and version, from `with_generated` where some
+            images are generated.
     """
-    counts: dict[str, int] = {}
+    counts: dict[str, float] = {}
     for source, count in images.items():
-        kind = kind_of(datasets.get(source, source))
-        counts[kind] = counts.get(kind, 0) + count
+        dataset = datasets.get(source, source)
+        generated = count * _share_generated(dataset)
+        for kind, number in ((kind_of(dataset), count - generated), (GENERATED, generated)):
+            counts[kind] = counts.get(kind, 0) + number
     total = sum(counts.values())
     ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     return {kind: count / total for kind, count in ordered if count}

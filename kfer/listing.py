@@ -77,6 +77,7 @@ class Reason(enum.Enum):
     EMPTY = "empty file"
     NO_RECORDING = "neither recording nor frame or sound"
     UNLISTED = "not in the table"
+    OVERVIEW = "overview of generated images"
 
 
 class File(NamedTuple):

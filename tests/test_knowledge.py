@@ -15,6 +15,14 @@ def test_shares_are_of_images_by_kind():
     assert knowledge.trained_on({}, {}) == {}
 
 
+def test_images_of_a_folder_that_are_generated_count_as_such():
+    told = knowledge.with_generated("kfer_image_folder/ab/1.0.0", 30, 120)
+    assert knowledge.trained_on({"mine": 60}, {"mine": told}) == {"photographs": 0.75, "generated": 0.25}
+    told = knowledge.with_generated("kfer_image_folder/ab/1.0.0", 9, 9)
+    assert knowledge.trained_on({"mine": 9}, {"mine": told}) == {"generated": 1.0}
+    assert knowledge.with_generated("a/1", 0, 9) == "a/1"
+
+
 @pytest.mark.parametrize(
     ("shares", "words"),
     [

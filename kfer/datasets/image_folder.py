@@ -8,12 +8,16 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from kfer import listing, spec
+from kfer import knowledge, listing, spec
 from kfer.datasets import archives, label_table, layout, left_out, naming
+from kfer.files import named_if_damaged, read_json
 from kfer.fingerprints import Read, read
 from kfer.listing import LeftOut, Reason
+from kfer.media import png
 
 _TASKS = (spec.EXPRESSION, spec.IDENTITY)
+# What `kfer generate` writes beside the folders of its images.
+_OF_GENERATOR, _OVERVIEWS = "generated.json", ("grid.png", "interpolation.png")
 _LAYOUT = (
     "An image folder is laid out as <path>/<split>/<label>/<image>, with splits "
     "such as train, validation and test, and the name of the task that the labels are of; or it has "
@@ -69,7 +73,10 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         """Returns what is read or looked for; see `kfer.datasets.preparation`."""
         del download_dir
         table = [read(self._path / self._labels)] if self._labels else []
-        return [read(self._path, listing.PICTURES, tells=True), *table]
+        generated = [
+            read(self._path / folder / _OF_GENERATOR) for folder in self._folders_of_generators()
+        ]
+        return [read(self._path, listing.PICTURES, tells=True), *table, *generated]
 
     def _info(self) -> tfds.core.DatasetInfo:
         features: dict[str, Any] = {
@@ -98,6 +105,11 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             raise FileNotFoundError(f"{self._path} is not there. {_LAYOUT}")
         omitted = LeftOut(keep=None)
         images = archives.list_images(self._path, _LAYOUT, omitted, self._labels)
+        for folder in self._folders_of_generators():
+            overviews = {f"{folder}{name}" for name in _OVERVIEWS}.intersection(images)
+            for name in sorted(overviews):
+                omitted.add(Reason.OVERVIEW, name)
+            images = [name for name in images if name not in overviews]
         rows = self._csv_rows(images, omitted) if self._labels else self._folder_rows(images)
         left_out.keep(self.info, omitted, self._path)
         if not rows:
@@ -119,9 +131,37 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
         self, rows: Mapping[str, Mapping[str, str]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         tasks = [task for task in _TASKS if task in self.info.features]
+        listed, generated = self._generated(), 0
         for name, content in archives.read_files(self._path, rows.__contains__, _LAYOUT):
+            generated += name in listed or png.is_generated(content)
             labels = {task: rows[name][task] or spec.MISSING_LABEL for task in tasks}
             yield name, {spec.IMAGE: content, spec.FILENAME: name, **labels}
+        if generated:
+            split = next(iter(rows.values()))["split"]
+            known = self.info.metadata.get(knowledge.GENERATED, {})
+            self.info.metadata[knowledge.GENERATED] = {**known, split: generated}
+
+    def _folders_of_generators(self) -> list[str]:
+        """The source itself, as "", and its splits, as "train/", that `kfer generate` wrote into."""
+        if not self._path.is_dir():
+            return []
+        found = [
+            f"{each.name}/" for each in sorted(self._path.iterdir()) if not listing.is_hidden(each.name)
+        ]
+        return [each for each in ("", *found) if (self._path / each / _OF_GENERATOR).is_file()]
+
+    def _generated(self) -> set[str]:
+        """The images that `kfer generate` says it has drawn."""
+        found: set[str] = set()
+        for folder in self._folders_of_generators():
+            file = self._path / folder / _OF_GENERATOR
+            advice = "restore it from a copy, or delete it where these are photographs"
+            told = read_json(file, advice)
+            with named_if_damaged(file, advice):
+                if told.get("generated") is True:
+                    names = [name for drawn in told["files"].values() for name in drawn]
+                    found |= {f"{folder}{name}" for name in names}
+        return found
 
     def _folder_rows(self, images: Sequence[str]) -> dict[str, dict[str, str]]:
         rows = {}

@@ -11,7 +11,7 @@ import filelock
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kfer import datasets, files, listing, source_code, spec
+from kfer import datasets, files, knowledge, listing, source_code, spec
 from kfer.fingerprints import Read
 from kfer.input_pipeline import records
 from kfer.input_pipeline.decoded import Decoded, load_decoded, write_decoded
@@ -111,7 +111,7 @@ def write_sources(
     return {
         "labels": {feature: dataclasses.asdict(label) for feature, label in labels.items()},
         "sources": _names(data.sources),
-        "versions": [builder.info.full_name for builder in builders],
+        "versions": [*map(_version, builders, data.sources)],
         "num_identities": num_identities,
         "num_examples": counts,
         "num_pairs": num_pairs,
@@ -122,6 +122,16 @@ def write_sources(
             for each in (builder.info.metadata or {}).get(listing.LEFT_OUT, ())
         ],
     }
+
+
+def _version(builder: tfds.core.DatasetBuilder, source: SourceSettings) -> str:
+    """The dataset's name and version, with how many images of its training splits are generated."""
+    counts = (builder.info.metadata or {}).get(knowledge.GENERATED, {})
+    parts = source.splits.get(spec.TRAIN, "").split("+")
+    splits = {part.partition("[")[0].strip() for part in parts} & set(builder.info.splits)
+    total = sum(builder.info.splits[split].num_examples for split in splits)
+    generated = sum(counts.get(split, 0) for split in splits)
+    return knowledge.with_generated(builder.info.full_name, generated, total)
 
 
 def _names(sources: Sequence[SourceSettings]) -> list[str]:

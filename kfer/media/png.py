@@ -6,6 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+# A text chunk of `kfer.generator.Description.marks`; texts come before the pixels.
+_GENERATED = b"tEXtgenerated\0true"
+_LONGEST_MARKS = 4096
+
 
 def encoded(image: np.ndarray, marks: Mapping[str, str]) -> bytes:
     """Returns a PNG file.
@@ -20,6 +24,11 @@ def encoded(image: np.ndarray, marks: Mapping[str, str]) -> bytes:
     file = io.BytesIO()
     as_picture(image).save(file, "PNG", pnginfo=info)
     return file.getvalue()
+
+
+def is_generated(file: bytes) -> bool:
+    """Whether a file is a PNG that says of itself that a generator of kfer's drew it."""
+    return file.startswith(b"\x89PNG\r\n\x1a\n") and _GENERATED in file[:_LONGEST_MARKS]
 
 
 def as_picture(image: np.ndarray) -> Image.Image:

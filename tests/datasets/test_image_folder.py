@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import shutil
@@ -12,8 +13,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from kfer import datasets, spec
+from kfer import datasets, files, knowledge, spec
 from kfer.datasets.image_folder import KferImageFolder
+from kfer.input_pipeline.ingestion import write_sources
+from kfer.media import png
+from kfer.settings import DataSettings, SourceSettings
 
 NAMES = ["train/happy/1.jpg", "train/sad/2.png", "test/happy/3.jpeg"]
 CSV = (
@@ -297,3 +301,31 @@ def test_images_that_no_row_names_and_rows_of_what_is_not_read_are_told(tmp_path
     assert rows_of(builder) == {("train", NAMES[0], "Ann")}
     assert "1 .avif, a format that is not read (x.avif)" in caplog.text
     assert "2 not in the table (test/happy/3.jpeg, train/sad/2.png)" in caplog.text
+
+
+def test_what_a_generator_drew_counts_as_generated(tmp_path):
+    folder = write_all(tmp_path / "mine")
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    # Of kfer generate: by its list, though what the file says of itself is gone, and by what it says.
+    (folder / "train/fear").mkdir()
+    for name, marks in (("7_0.png", {}), ("7_1.png", {"generated": "true"})):
+        (folder / "train/fear" / name).write_bytes(png.encoded(pixels, marks))
+    (folder / "train/grid.png").write_bytes(png.encoded(pixels, {"generated": "true"}))
+    told = {"generated": True, "files": {"fear": ["fear/7_0.png"]}}
+    (folder / "train/generated.json").write_text(json.dumps(told))
+    arguments = {"path": str(folder), "task": "expression"}
+    source = SourceSettings(
+        "image_folder", splits={"train": "train", "test": "test"}, arguments=arguments
+    )
+    facts = [
+        write_sources(tmp_path / str(number), DataSettings((source,)), {}, "", tmp_path / "prepared")
+        for number in range(2)  # prepared, and as it was prepared
+    ]
+    (told_version,) = facts[0]["versions"]
+    assert facts[1]["versions"] == [told_version] and told_version.endswith(" (2 of 4 generated)")
+    assert facts[0]["num_examples"] == {"train": 4, "validation": 0, "test": 1}
+    shares = knowledge.trained_on({"image_folder": 4}, {"image_folder": told_version})
+    assert shares == {"generated": 0.5, "photographs": 0.5}
+    (folder / "train/generated.json").write_text('{"generated": true, "files": 3}')
+    with pytest.raises(files.DamagedError, match=r"generated\.json"):
+        write_sources(tmp_path / "c", DataSettings((source,)), {}, "", tmp_path / "prepared")
