@@ -18,16 +18,29 @@ UNPRINTABLE = re.compile(
 )
 
 
-def printable(text: str) -> str:
-    """Returns a text in which control characters are escapes, so that no terminal obeys a file's name.
+_BREAKS = str.maketrans({"\n": "\\n", "\t": "\\t"})
 
-    Line breaks and tabs stay.
+
+def printable(text: str, keep_lines: bool = False) -> str:
+    r"""Returns a text in which control characters are escapes, so that no terminal obeys a file's name.
+
+    Bytes of a name that are no UTF-8 are escapes too: any encoding of Unicode can write the text.
+
+    >>> printable("two\nlines\x1b[31m")
+    'two\\nlines\\x1b[31m'
+
+    Args:
+        text: What is printed, logged or kept.
+        keep_lines: Whether line breaks and tabs stay; else they are escapes too.
     """
-    return UNPRINTABLE.sub(_escape, text)
+    escaped = UNPRINTABLE.sub(_escape, text)
+    return escaped if keep_lines else escaped.translate(_BREAKS)
 
 
 def _escape(found: "re.Match[str]") -> str:
     code = ord(found[0])
+    # Python reads a byte that is no UTF-8 as half of a character.
+    code = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
@@ -56,7 +69,7 @@ class _Output(_Stream):
 
     def write(self, text: str) -> int:
         with self._said():
-            self._stream.write(printable(text))
+            self._stream.write(printable(text, keep_lines=True))
         return len(text)
 
     def flush(self) -> None:
@@ -90,7 +103,7 @@ class _Errors(_Stream):
         # Bars begin with a carriage return.
         bar = "\r" if text.startswith("\r") else ""
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(bar + printable(text[len(bar) :]))
+            self._stream.write(bar + printable(text[len(bar) :], keep_lines=True))
         return len(text)
 
     def flush(self) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from kfer import listing
+from kfer.console import printable
 from kfer.listing import LeftOut, Reason
 
 #: Endings of tables whose content is compared, line by line.
@@ -241,7 +242,7 @@ class _Names(LeftOut):
     def add(self, reason: Reason, name: str, ending: str = "") -> None:
         del ending
         if reason != Reason.HIDDEN:
-            self._waiting.append(listing.printable(name))
+            self._waiting.append(printable(name))
 
     def rows(self, each: Read) -> Iterator[tuple[str, str]]:
         """Yields those that came since the last time and are told."""

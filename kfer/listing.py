@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from kfer.console import printable
+
 #: What a prepared dataset's metadata call that which was left out of its source.
 LEFT_OUT = "left_out"
 # HEIC needs pillow-heif: `kfer.media.pictures` names each picture that it cannot read without.
@@ -276,21 +278,6 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def printable(name: str) -> str:
-    r"""A name that any text can hold: bytes that are not UTF-8, and control characters, as "\xe9"."""
-    if name.isascii() and name.isprintable():
-        return name
-    try:
-        content = name.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a surrogate pair, which no system gives
-        content = name.encode("utf-8", "backslashreplace")
-    text = content.decode("utf-8", "backslashreplace")
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def composed(name: str) -> str:

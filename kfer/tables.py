@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kfer.console import printable
 from kfer.files import of_csv_cell
-from kfer.listing import composed, printable
+from kfer.listing import composed
 
 _SEPARATORS = ",;\t|"
 # The first line of some of Excel's tables.

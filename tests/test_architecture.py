@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,15 @@ def test_inference_loads_no_tensorflow_before_it_is_used():
 def test_the_commands_on_pictures_load_what_they_need_alone():
     needless = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib")
     assert loaded_by("import kfer.commands.analyze, kfer.commands.verify").isdisjoint(needless)
+
+
+def test_what_windows_lacks_is_imported_late():
+    of_posix = {"resource", "fcntl", "pwd", "grp", "termios"}
+    for file in (PROJECT / "kfer").rglob("*.py"):
+        for each in ast.parse(file.read_bytes()).body:
+            names = [alias.name for alias in each.names] if isinstance(each, ast.Import) else []
+            names += [each.module or ""] if isinstance(each, ast.ImportFrom) and not each.level else []
+            assert of_posix.isdisjoint(names), file
 
 
 def test_help_describes_every_setting():

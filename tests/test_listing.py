@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kfer import listing
+from kfer import console, listing
 from kfer.listing import LeftOut, Reason
 
 
@@ -191,10 +191,13 @@ def test_many_different_endings_stay_one_line():
         (os.fsdecode(b"caf\xe9"), "caf\\xe9"),
         ("two\nlines\x1b[31m", "two\\nlines\\x1b[31m"),
         ("\ud800", "\\ud800"),
+        ("a\tb", "a\\tb"),
+        # A joiner, which Persian names have, is no control character.
+        ("\u06cc\u200c\u06a9", "\u06cc\u200c\u06a9"),
     ],
 )
 def test_every_name_can_be_printed(name, told):
-    assert listing.printable(name) == told
+    assert console.printable(name) == told
     told.encode()
 
 

@@ -3,7 +3,6 @@
 It is started as `python -m kfer.benchmark.worker REQUEST REPLY`, both JSON files.
 """
 
-import resource
 import sys
 import time
 from pathlib import Path
@@ -99,6 +98,8 @@ def _memory_mb(field: str) -> float:
     if status.exists():
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(lines[field].split()[0]) * 1024 / 1e6
+    import resource  # late: Windows has none
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 

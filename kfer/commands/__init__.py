@@ -107,7 +107,7 @@ def print_json(content: Any) -> None:
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints columns: what looks like numbers to the right, words to the left."""
-    rows = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
+    rows = [[printable(cell) for cell in row] for row in rows]
     columns = list(zip(headings, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numbers = [all(_is_number(cell) for cell in column[1:]) for column in columns]

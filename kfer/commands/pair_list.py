@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kfer import listing, tables
+from kfer.console import printable
 from kfer.listing import LeftOut
 from kfer.pairs import make_pairs
 
@@ -57,7 +58,7 @@ def read_pairs(source: Path, pictures: Path | None, max_pairs: int, seed: int) -
     missing = [path for pair in pairs for path in (pair.first, pair.second) if not path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{source} names {listing.printable(str(missing[0]))}, which is not there"
+            f"{source} names {printable(str(missing[0]))}, which is not there"
             + (f", as {len(missing) - 1} others" if len(missing) > 1 else "")
         )
     return pairs

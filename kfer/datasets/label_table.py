@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from kfer import spec, tables
+from kfer.console import printable
 from kfer.datasets import naming
-from kfer.listing import composed, printable
+from kfer.listing import composed
 
 _FILENAME, _SPLIT = "filename", "split"
 # What programs write for nothing. "Null" and "None" may be people.

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kfer.listing import check_depth, composed, depth, printable
+from kfer.console import printable
+from kfer.listing import check_depth, composed, depth
 
 # Names of splits, as people call them: none of them is a person's or an expression's.
 _SPLITS = frozenset(
