@@ -248,9 +248,10 @@ def _check_stages(settings: PipelineSettings) -> None:
         if name != "all"
     ]
     wanted += [
-        (f"tasks.{name}.parts_after", task.parts_after)
+        (f"tasks.{name}.{field}", stage)
         for name, task in active(settings.tasks).items()
-        if task.parts_after
+        for field, stage in (("parts_after", task.parts_after), ("ends_after", task.ends_after))
+        if stage
     ]
     backbone = model.backbone.lower()
     known = declared.stages(backbone, model.backbone_arguments)

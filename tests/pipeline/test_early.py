@@ -123,6 +123,14 @@ def test_the_stages_are_those_of_the_network(name, arguments):
     assert declared.stages(name, arguments) == list(backbone_stages.stages(network))
 
 
+def test_the_stage_that_a_branch_ends_after_is_looked_up():
+    tasks = {"expression": TaskSettings(names=("a", "b"), parts_after="stage2", ends_after="stag3")}
+    with pytest.raises(
+        ValueError, match=r"expression.ends_after: .*no stage 'stag3'; did you mean stage3"
+    ):
+        early._check_stages(PipelineSettings(tasks=tasks))
+
+
 def test_stages_that_only_a_network_of_keras_knows_pass():
     stages = (FineTuningStage(1, ("stage7", "conv5", "all")),)
     settings = PipelineSettings(
