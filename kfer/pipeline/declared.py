@@ -80,18 +80,22 @@ def features(dataset: str) -> Mapping[str, bool]:
     """Returns the features of one of kfer's datasets, of any config, and whether each has classes.
 
     Args:
-        dataset: Its name without a config; {} of one that is not kfer's.
+        dataset: Its name without a config; {} of one that is not kfer's, or whose features are not all
+            written out in its file.
     """
     found: dict[str, bool] = {}
     for name, module in modules("datasets"):
         if name != dataset:
             continue
-        has_clips = "clips.features(" in ast.unparse(module)
-        found |= _features(module)
-        if has_clips:
-            found |= next(_features(other) for each, other in modules("datasets") if each == "clips")
-    # A builder may add these by the names that it is told.
-    return found | {spec.EXPRESSION: True, spec.IDENTITY: True} if dataset == "generated" else found
+        parts = [module]
+        if "clips.features(" in ast.unparse(module):
+            parts += [other for each, other in modules("datasets") if each == "clips"]
+        for part in parts:
+            own = _features(part)
+            if own is None:
+                return {}
+            found |= own
+    return found
 
 
 def stages(backbone: str, arguments: Mapping[str, Any]) -> list[str] | None:
@@ -132,8 +136,8 @@ def _defaults(backbone: str) -> Mapping[str, Any]:
     return {}
 
 
-def _features(module: ast.Module) -> dict[str, bool]:
-    """What the functions `_info` and `features` of a module put into a mapping."""
+def _features(module: ast.Module) -> dict[str, bool] | None:
+    """What the functions `_info` and `features` put into a mapping; None where a name is computed."""
     found = {}
     for function in ast.walk(module):
         if not (isinstance(function, ast.FunctionDef) and function.name in ("_info", "features")):
@@ -141,6 +145,8 @@ def _features(module: ast.Module) -> dict[str, bool]:
         variables: dict[str, ast.expr] = {}
         pairs: list[tuple[ast.expr | None, ast.expr]] = []
         for each in ast.walk(function):
+            if isinstance(each, ast.DictComp):
+                return None
             if isinstance(each, ast.Dict):
                 pairs += zip(each.keys, each.values, strict=True)
             elif isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Subscript):
@@ -149,10 +155,10 @@ def _features(module: ast.Module) -> dict[str, bool]:
                 variables[each.targets[0].id] = each.value
         for key, value in pairs:
             made = variables.get(value.id, value) if isinstance(value, ast.Name) else value
-            if name := _text(key):
-                found[name] = isinstance(made, ast.Call) and ast.unparse(made.func).endswith(
-                    _WITH_CLASSES
-                )
+            name = _text(key)
+            if name is None:
+                return None
+            found[name] = isinstance(made, ast.Call) and ast.unparse(made.func).endswith(_WITH_CLASSES)
     return found
 
 

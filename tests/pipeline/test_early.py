@@ -1,5 +1,6 @@
 """What settings name is looked up before the first component runs, and without TensorFlow."""
 
+import ast
 import dataclasses
 import inspect
 import os
@@ -155,8 +156,19 @@ def test_the_features_and_configs_are_those_of_the_builders(tmp_path):
                 of_any[key] = isinstance(feature, tfds.features.ClassLabel | tfds.features.Text)
         assert {key: found[key] for key in of_any} == of_any, name
         assert found.keys() == of_any.keys(), name
-    for name in ("image_folder", "clip_folder", "synthetic_clips", "generated"):
+    for name in ("image_folder", "clip_folder", "synthetic_clips"):
         assert {"expression", "identity"} <= declared.features(name).keys()
+    # Its classes are those of the generator that it is told.
+    assert declared.features("generated") == {}
+
+
+@pytest.mark.parametrize(
+    "made", ["{'image': Image(), **more()}", "{name: Text() for name in NAMES}", "{NAME: Text()}"]
+)
+def test_features_whose_names_are_computed_are_not_guessed(made):
+    written = "def _info(self):\n    return FeaturesDict({'usage': Text()})\n"
+    assert declared._features(ast.parse(written)) == {"usage": True}
+    assert declared._features(ast.parse(f"{written}def features(self):\n    return {made}\n")) is None
 
 
 def test_the_splits_of_a_folder_are_the_folders_in_it(tmp_path):
