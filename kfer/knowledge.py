@@ -11,7 +11,8 @@ from collections.abc import Mapping
 KINDS = PHOTOGRAPHS, DRAWN, GENERATED = "photographs", "drawn", "generated"
 #: By the names of kfer's datasets, without the "kfer_" that TFDS sees; all others are photographs.
 OTHERS = {"synthetic": DRAWN, "synthetic_clips": DRAWN, "generated": GENERATED}
-
+#: In the metadata of a dataset that has generated images among others: how many, by split.
+NUM_GENERATED = "num_generated"
 
 _SOME_GENERATED = re.compile(r" \((\d+) of (\d+) generated\)$")
 

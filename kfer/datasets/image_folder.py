@@ -138,8 +138,8 @@ class KferImageFolder(tfds.core.GeneratorBasedBuilder):
             yield name, {spec.IMAGE: content, spec.FILENAME: name, **labels}
         if generated:
             split = next(iter(rows.values()))["split"]
-            known = self.info.metadata.get(knowledge.GENERATED, {})
-            self.info.metadata[knowledge.GENERATED] = {**known, split: generated}
+            known = self.info.metadata.get(knowledge.NUM_GENERATED, {})
+            self.info.metadata[knowledge.NUM_GENERATED] = {**known, split: generated}
 
     def _folders_of_generators(self) -> list[str]:
         """The source itself, as "", and its splits, as "train/", that `kfer generate` wrote into."""

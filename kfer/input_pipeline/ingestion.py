@@ -126,7 +126,7 @@ def write_sources(
 
 def _version(builder: tfds.core.DatasetBuilder, source: SourceSettings) -> str:
     """The dataset's name and version, with how many images of its training splits are generated."""
-    counts = (builder.info.metadata or {}).get(knowledge.GENERATED, {})
+    counts = (builder.info.metadata or {}).get(knowledge.NUM_GENERATED, {})
     parts = source.splits.get(spec.TRAIN, "").split("+")
     splits = {part.partition("[")[0].strip() for part in parts} & set(builder.info.splits)
     total = sum(builder.info.splits[split].num_examples for split in splits)
