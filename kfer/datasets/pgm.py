@@ -5,9 +5,9 @@ import re
 import cv2
 import numpy as np
 
-# Possessive: what was taken as blank is never tried again, so that thousands of spaces cost no time.
-_BLANK = rb"(?:\s|#[^\n]*\n)++"
-_HEADER = re.compile(_BLANK.join((rb"P5", rb"(\d{1,9})", rb"(\d{1,9})", rb"(\d{1,5})\s")))
+from kfer.media.headers import PNM_BLANK
+
+_HEADER = re.compile(PNM_BLANK.join((rb"P5", rb"(\d{1,9})", rb"(\d{1,9})", rb"(\d{1,5})\s")))
 
 
 def to_png(content: bytes) -> bytes:

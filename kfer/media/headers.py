@@ -41,9 +41,10 @@ _COMMON_FRAMES = (0xC0, 0xC1, 0xC2)
 # PNG's types of colour.
 _GREY, _RGB = 0, 2
 _PNM_BYTES = 4096
-# Possessive: what was taken as blank is never tried again, so that thousands of spaces cost no time.
-_BLANK = rb"(?:\s|#[^\n]*\n)++"
-_PNM_HEAD = re.compile(_BLANK.join((rb"P[2356]", rb"\d+", rb"\d+", rb"(\d{1,5})\s")))
+#: Blanks and comments between the numbers of a PNM. Possessive: what was taken as blank is never tried
+#: again, so that thousands of spaces cost no time.
+PNM_BLANK = rb"(?:\s|#[^\n]*\n)++"
+_PNM_HEAD = re.compile(PNM_BLANK.join((rb"P[2356]", rb"\d+", rb"\d+", rb"(\d{1,5})\s")))
 
 
 @dataclass(frozen=True)
