@@ -56,7 +56,8 @@ class Reader:
             ValueError: It has learned no identity, other expressions, or clips in place of images.
         """
         try:
-            found = pushed.find(model, folder=folder)
+            # Drawn faces are judged by a network that learned from drawn faces.
+            found = pushed.find(model, folder=folder, photographs=False)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{error}. Generated faces are judged by a model that has learned expressions and "

@@ -89,6 +89,14 @@ def test_the_default_is_no_model_that_saw_no_photographs(folder, shipped_models)
     assert pushed.find("others", folder=folder).name == "others/1"
 
 
+def test_the_last_pushed_model_is_taken_for_other_pictures_than_photographs(folder, shipped_models):
+    push(shipped_models, "faces", 1)
+    others = folder / "others" / "1" / "model.json"
+    others.write_text(json.dumps(DESCRIPTION | {"name": "others", "trained_on": {"drawn": 1.0}}))
+    found = pushed.find(folder=folder, photographs=False)
+    assert found.told == f"others/1 (float32), the last pushed to {folder}"
+
+
 def test_a_variable_names_the_default(folder, shipped_models, monkeypatch):
     push(shipped_models, "faces_small", 1)
     monkeypatch.setenv(pushed.VARIABLE, "faces_small")
