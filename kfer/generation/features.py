@@ -40,14 +40,12 @@ class Reader:
         classes: The expressions in the order of the probabilities.
     """
 
-    def __init__(
-        self, model: Path | str | None, classes: Sequence[str], folder: Path = pushed.FOLDER
-    ) -> None:
+    def __init__(self, model: Path | str, classes: Sequence[str], folder: Path = pushed.FOLDER) -> None:
         """Loads it.
 
         Args:
             model: As `kfer.inference.pushed.find` takes it: a version's folder or the folder of a model's
-                versions, a `.tflite` file, a name in `folder`, or None for the version pushed last.
+                versions, a `.tflite` file, or a name in `folder` or of a model that ships.
             classes: The expressions in the order that probabilities shall have.
             folder: Where models are pushed to.
 
@@ -56,8 +54,7 @@ class Reader:
             ValueError: It has learned no identity, other expressions, or clips in place of images.
         """
         try:
-            # Drawn faces are judged by a network that learned from drawn faces.
-            found = pushed.find(model, folder=folder, photographs=False)
+            found = pushed.find(model, folder=folder)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{error}. Generated faces are judged by a model that has learned expressions and "

@@ -144,12 +144,7 @@ class Model:
         )
 
 
-def find(
-    model: Path | str | None = None,
-    variant: str | None = None,
-    folder: Path = FOLDER,
-    photographs: bool = True,
-) -> Model:
+def find(model: Path | str | None = None, variant: str | None = None, folder: Path = FOLDER) -> Model:
     """Returns a model by its place or its name, or the default one.
 
     The default is what the environment variable KFER_MODEL names. Without it, it is the version that was
@@ -164,8 +159,6 @@ def find(
             ending; None for float32 or, where there is no such file, what comes nearest. Of shipped
             models None is int8.
         folder: Where models are pushed to.
-        photographs: Whether it is asked about photographs; else the default is the version that was
-            pushed last, also if none of its training images were photographs.
 
     Raises:
         FileNotFoundError: There is none, or not this variant of it.
@@ -173,7 +166,7 @@ def find(
     """
     named = os.environ.get(VARIABLE) if model is None else None
     if model is None and not named:
-        version, origin = _default(folder, photographs)
+        version, origin = _default(folder)
         return _described(_export(version, variant), version, origin)
     by_variable = f" ({VARIABLE})" if named else ""
     path = _place(Path(model or named or ""), folder, by_variable)
@@ -189,7 +182,7 @@ def find(
     return _described(_export(version, variant), version, _origin(version, folder) + by_variable)
 
 
-def _default(folder: Path, photographs: bool) -> tuple[Path, str]:
+def _default(folder: Path) -> tuple[Path, str]:
     """The version that answers where nobody names a model, and why it does."""
     own = [version for version in _versions_of_all(folder) if not shipped.is_shipped(version)]
     others, newest = shipped.versions(), max(own, key=_pushed_at, default=None)
@@ -199,7 +192,7 @@ def _default(folder: Path, photographs: bool) -> tuple[Path, str]:
         return others[0], shipped.ORIGIN
     described = description(newest)
     kinds = described.kinds if described else {}
-    if not others or not photographs or not kinds or kinds.get(knowledge.PHOTOGRAPHS):
+    if not others or not kinds or kinds.get(knowledge.PHOTOGRAPHS):
         return newest, f"the last pushed to {folder}"
     passed_over = f"{newest.parent.name}/{newest.name}"
     return others[0], f"{shipped.ORIGIN} ({passed_over}, the last pushed to {folder}, saw no photographs)"
