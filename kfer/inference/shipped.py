@@ -31,5 +31,17 @@ def versions() -> list[Path]:
 
 
 def is_shipped(version: Path) -> bool:
-    """Returns whether a version's folder is that of a shipped model."""
-    return version.resolve() in [each.resolve() for each in versions()]
+    """Returns whether a version's folder is that of a shipped model, or a checkout's copy of it."""
+    return any(_is_same(version.resolve(), each.resolve()) for each in versions())
+
+
+def _is_same(version: Path, one: Path) -> bool:
+    if version == one:
+        return True
+    # A package that was installed from a checkout has the models a second time.
+    description = version / "model.json"
+    return (
+        version.parts[-2:] == one.parts[-2:]
+        and description.is_file()
+        and description.read_bytes() == (one / "model.json").read_bytes()
+    )

@@ -89,12 +89,14 @@ def test_the_default_is_no_model_that_saw_no_photographs(folder, shipped_models)
     assert pushed.find("others", folder=folder).name == "others/1"
 
 
-def test_the_last_pushed_model_is_taken_for_other_pictures_than_photographs(folder, shipped_models):
+def test_a_checkouts_copy_of_what_the_package_has_is_no_pushed_model(shipped_models, tmp_path):
     push(shipped_models, "faces", 1)
-    others = folder / "others" / "1" / "model.json"
-    others.write_text(json.dumps(DESCRIPTION | {"name": "others", "trained_on": {"drawn": 1.0}}))
-    found = pushed.find(folder=folder, photographs=False)
-    assert found.told == f"others/1 (float32), the last pushed to {folder}"
+    checkout, other = tmp_path / "checkout", tmp_path / "other"
+    push(checkout, "faces", 1, at=9000)
+    assert pushed.find(folder=checkout).told == "faces/1 (int8), shipped with kfer"
+    assert pushed.find("faces", folder=checkout).told == "faces/1 (int8), shipped with kfer"
+    push(other, "faces", 1, weights="others")
+    assert pushed.find(folder=other).told == f"faces/1 (float32), the last pushed to {other}"
 
 
 def test_a_variable_names_the_default(folder, shipped_models, monkeypatch):
